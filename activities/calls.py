@@ -1,0 +1,143 @@
+"""What workflows ask of activities and get back: one model in, one model out; every field added later has a default."""
+
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from sla.events import AccountDelivery, Delivery, Ledger, Read, StepDone
+from sla.incident import IncidentState
+from sla.perform import Scene
+from sla.policy import PinnedContract
+from sla.steps import Step
+
+
+class Message(BaseModel):
+    """Frozen; unknown fields of a newer sender are ignored."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class OpenIncident(Message):
+    """Make an incident ready: pin its contract and calendar, read its opening, enrol it with its account."""
+
+    incident: str
+    """The workflow's id."""
+    state: IncidentState
+    word: Delivery
+    """The first word that reached it, with its text."""
+
+
+class OpenedIncident(Message):
+    """What an incident begins with."""
+
+    pinned: PinnedContract
+    ledger: Ledger
+    word: Delivery
+    read: Read | None = None
+    carried: IncidentState | None = None
+    """The closed incident that this run goes on with: the word belongs to it."""
+    after: AwareDatetime | None = None
+    number: int = 1
+
+
+class ReadOpening(Message):
+    """Read an opening message that came after other words of its ticket."""
+
+    customer: str
+    pinned: PinnedContract
+    word: Delivery
+
+
+class Pin(Message):
+    """Pin a contract anew: moved to another version, by its revised calendar, or further ahead."""
+
+    customer: str
+    contract: str | None
+    playbook: str | None
+    at: AwareDatetime
+    extend: PinnedContract | None = None
+    """Only carry this one's calendar further ahead: its content and the days already pinned stay."""
+
+
+class CarryOut(Message):
+    """Carry out steps: choose whom they tell, and tell them."""
+
+    incident: str
+    state_source: str
+    ticket: str
+    steps: tuple[Step, ...]
+    scene: Scene
+    priority: str
+    contract: str
+    contract_title: str
+    offset_minutes: int = 0
+    """The UTC offset of the contract's calendar now, for the times in messages."""
+    asks_ledger: bool = True
+
+
+class CarriedOut(Message):
+    """What came of steps, in their order; the account's ledger where it was asked."""
+
+    outcomes: tuple[StepDone, ...]
+    ledger: Ledger | None = None
+
+
+class FollowUp(Message):
+    """Hand the customer's words after the closing on to a follow-up incident."""
+
+    incident: str
+    state: IncidentState
+    words: tuple[Delivery, ...]
+
+
+class OpenAccount(Message):
+    """Read what an account needs to know of its customer."""
+
+    customer: str
+    contract: str | None = None
+
+
+class AccountTerms(Message):
+    """Whether the customer's contract suspends support when a payment lapses."""
+
+    suspends: bool
+    contract: str
+
+
+class AccountState(BaseModel):
+    """All that an account is, carried whole over continue-as-new."""
+
+    customer: str
+    contract: str | None = None
+    terms: AccountTerms | None = None
+    log: list[AccountDelivery] = []
+    ledger: Ledger = Ledger()
+    heard_at: AwareDatetime | None = None
+    told: int = 0
+    """The version that every enrolled incident has been told."""
+    enrolled: list[str] = []
+    counted: int = 0
+    """How many were on the roll when it was last counted."""
+    dead_letters: list[dict[str, Any]] = []
+
+
+class Telling(Message):
+    """Tell incidents their account's ledger."""
+
+    customer: str
+    ledger: Ledger
+    at: AwareDatetime
+    incidents: tuple[str, ...]
+
+
+class StandingWord(Message):
+    """The signal by which an incident is told the ledger."""
+
+    ledger: Ledger
+    at: AwareDatetime
+
+
+class Roll(Message):
+    """Ids of incidents."""
+
+    incidents: tuple[str, ...]

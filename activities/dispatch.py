@@ -1,0 +1,100 @@
+"""The one way in: signal-with-start, so that the order of arrival does not matter and an unknown ticket opens.
+
+A word for a closed incident goes to the ticket's next link: there it is either taken into the log of the closed
+incident, to which it belongs, or it opens a follow-up.
+"""
+
+from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from activities.attributes import KEYWORDS, at_start
+from activities.calls import AccountState
+from sla import names
+from sla.events import AccountDelivery, Delivery
+from sla.incident import IncidentState
+
+MAX_LINKS = 200
+"""A ticket that is closed and taken up again more often than this is a loop of some helpdesk's rules."""
+
+HOW_TO_READ = """\
+**What this is.** One support incident. Its log decides everything: each event says what happened and when; the clocks,
+the steps still to come and why they stand still are on the card *Current Details*.
+
+**What to look at.** The purple lines of the history are the timers and activities, each with what it waits for or does.
+The queries `status`, `plan`, `proof` and `log` tell all of it as data.
+
+**What to do.** Use the updates (acknowledge, assign, reclassify, resolve, …) or `pactkeeper ack TICKET --by YOU`.
+"""
+
+
+class TooManyLinks(Exception):
+    """The ticket was closed and taken up again too often."""
+
+
+async def deliver(
+    client: Client,
+    source: str,
+    ticket: str,
+    customer: str,
+    word: Delivery,
+    *,
+    task_queue: str = names.TASK_QUEUE,
+    contract: str | None = None,
+    playbook: str | None = None,
+    first_link: int = 1,
+) -> str:
+    """Bring a word to its incident; the id of the workflow that took it. Returns only after Temporal acknowledged.
+
+    Raises:
+        RPCError: Temporal did not acknowledge; the same word may be sent again, its key makes it count once.
+        TooManyLinks: see MAX_LINKS.
+    """
+    priority = word.event.priority if word.event.event == "opened" else None
+    for link in range(first_link, MAX_LINKS + 1):
+        id = names.incident_id(source, ticket, link)
+        state = IncidentState(source=source, ticket=ticket, customer=customer, contract=contract, playbook=playbook, link=link)
+        try:
+            await client.start_workflow(
+                names.INCIDENT_WORKFLOW,
+                state,
+                id=id,
+                task_queue=task_queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                start_signal=names.DELIVER,
+                start_signal_args=[word],
+                search_attributes=at_start(customer, priority),
+                static_summary=_summary(ticket, customer, priority),
+                static_details=HOW_TO_READ,
+            )
+        except WorkflowAlreadyStartedError:
+            continue
+        return id
+    raise TooManyLinks(f"ticket {ticket} was closed and taken up again {MAX_LINKS} times; look for a loop in the helpdesk's rules")
+
+
+async def pay(client: Client, customer: str, word: AccountDelivery, *, task_queue: str = names.TASK_QUEUE, contract: str | None = None) -> str:
+    """Bring a payment event to the customer's account; the id of its workflow."""
+    id = names.account_id(customer)
+    await client.start_workflow(
+        names.ACCOUNT_WORKFLOW,
+        AccountState(customer=customer, contract=contract),
+        id=id,
+        task_queue=task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        start_signal=names.DELIVER,
+        start_signal_args=[word],
+        search_attributes=account_attributes(customer),
+        static_summary=f"account of {names.canonical(customer)}",
+    )
+    return id
+
+
+def account_attributes(customer: str) -> TypedSearchAttributes:
+    """What an account is found by."""
+    return TypedSearchAttributes([SearchAttributePair(KEYWORDS[names.CUSTOMER], names.canonical(customer))])
+
+
+def _summary(ticket: str, customer: str, priority: str | None) -> str:
+    return f"{names.canonical(ticket)} of {names.canonical(customer)}" + (f", {priority}" if priority else "")

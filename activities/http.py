@@ -1,0 +1,100 @@
+"""The one module that speaks HTTP to others: a bounded POST that follows nobody and trusts no proxy."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import cast
+
+import httpx
+
+MAX_ANSWER = 64 * 1024
+MAX_WAIT = 3600.0
+
+# At INFO httpx writes whole URLs into the log, and a URL may hold a token.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The other side's answer: its status, at most 64 KiB of body, and how many seconds it asked us to wait (≤ 1 h)."""
+
+    status: int
+    body: bytes
+    retry_after: float | None
+
+
+class NoAnswer(Exception):  # noqa: N818 (reads better without)
+    """No status line came back: the network, the name, the certificate or the time. The text is half a sentence."""
+
+
+async def post(url: str, body: bytes, headers: Mapping[str, str], *, connect: float, total: float) -> Answer:
+    """POST `body`; `connect` and `total` are seconds. Redirects are not followed, compressed answers not asked for.
+
+    Once the status has come, a body that is cut short or hangs changes nothing: the status counts.
+
+    Raises:
+        NoAnswer: nothing came back in time; whether the other side got the request is unknown.
+    """
+    status: int | None = None
+    content = bytearray()
+    wait: float | None = None
+    try:
+        async with (
+            asyncio.timeout(total),
+            httpx.AsyncClient(
+                trust_env=False, verify=_trust(), timeout=httpx.Timeout(total, connect=connect)
+            ) as client,
+            client.stream("POST", url, content=body, headers={**headers, "accept-encoding": "identity"}) as response,
+        ):
+            status = response.status_code
+            wait = _wait(response.headers.get("retry-after"))
+            async with contextlib.aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw(8192))) as chunks:
+                async for chunk in chunks:
+                    content += chunk[: MAX_ANSWER - len(content)]
+                    if len(content) >= MAX_ANSWER:
+                        break
+    except (TimeoutError, httpx.TimeoutException):
+        if status is None:
+            raise NoAnswer(f"did not answer within {total:g} s") from None
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        if status is None:
+            raise NoAnswer(_reason(error)) from None
+    assert status is not None
+    return Answer(status, bytes(content), wait)
+
+
+@lru_cache(maxsize=1)
+def _trust() -> ssl.SSLContext:
+    """The machine's own certificate authorities; `SSL_CERT_FILE` replaces them, as everywhere."""
+    return ssl.create_default_context()
+
+
+def _reason(error: Exception) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "has a certificate that is not trusted"
+        cause = cause.__cause__ or cause.__context__
+    return "cannot be reached" if isinstance(error, httpx.ConnectError) else "broke off"
+
+
+def _wait(value: str | None) -> float | None:
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), MAX_WAIT)
+    try:
+        until = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if until.utcoffset() is None:
+        until = until.replace(tzinfo=UTC)
+    return min(max((until - datetime.now(UTC)).total_seconds(), 0.0), MAX_WAIT)

@@ -1,0 +1,90 @@
+"""Making an incident ready: its contract and calendar pinned, its opening read, enrolled with its account."""
+
+from dataclasses import dataclass
+
+from temporalio import activity
+from temporalio.client import Client, WithStartWorkflowOperation
+from temporalio.common import WorkflowIDConflictPolicy
+
+from activities import dispatch
+from activities.calls import AccountState, FollowUp, OpenedIncident, OpenIncident, Pin, ReadOpening
+from activities.language import detect
+from activities.policies import Policies
+from sla import names
+from sla.events import Delivery, Ledger, Read
+from sla.incident import Incident, IncidentState, as_opening, continues
+from sla.perform import read
+from sla.policy import Contract, PinnedContract
+
+
+def language_of(contract: Contract, word: Delivery) -> tuple[str | None, str | None]:
+    """The language of an opening, asked only where the contract cares and nobody told it."""
+    what = word.event
+    if contract.language is None or what.event != "opened" or what.language is not None:
+        return None, None
+    return detect(f"{what.subject}\n{what.body}")
+
+
+@dataclass
+class IncidentActivities:
+    """Needs the policies and a client for enrolling."""
+
+    policies: Policies
+    client: Client
+
+    @activity.defn(name=names.OPEN_INCIDENT)
+    async def open_incident(self, asked: OpenIncident) -> OpenedIncident:
+        """What an incident begins with. A link after the first looks at the closed one before it."""
+        state, word = asked.state, asked.word
+        number, after, contract = state.number, None, state.contract
+        if state.link > 1:
+            before = Incident(await self._result(names.incident_id(state.source, state.ticket, state.link - 1)))
+            view = before.view(word.received_at)
+            if continues(view, word):
+                assert before.state.pinned is not None
+                ledger = await self._enrol(asked.incident, state)
+                return OpenedIncident(pinned=before.state.pinned, ledger=ledger, word=word, carried=before.state)
+            word = as_opening(word, view.priority)
+            number, after, contract = before.state.number + 1, view.closed_at, contract or before.state.contract
+        pinned = self.policies.pin(state.customer, contract, state.playbook, word.occurred_at)
+        opening = self._read(state.customer, pinned.contract, word) if word.event.event == "opened" else None
+        ledger = await self._enrol(asked.incident, state)
+        return OpenedIncident(pinned=pinned, ledger=ledger, word=word, read=opening, after=after, number=number)
+
+    @activity.defn(name=names.READ_OPENING)
+    async def read_opening(self, asked: ReadOpening) -> Read:
+        """Read an opening that came after other words."""
+        return self._read(asked.customer, asked.pinned.contract, asked.word)
+
+    @activity.defn(name=names.PIN)
+    async def pin(self, asked: Pin) -> PinnedContract:
+        """Pin anew: another contract, a revised calendar, or the same further ahead."""
+        if asked.extend is not None:
+            return self.policies.further(asked.extend, asked.at)
+        return self.policies.pin(asked.customer, asked.contract, asked.playbook, asked.at)
+
+    @activity.defn(name=names.FOLLOW_UP)
+    async def follow_up(self, asked: FollowUp) -> None:
+        """Hand words on to the ticket's next link."""
+        state = asked.state
+        for word in asked.words:
+            await dispatch.deliver(self.client, state.source, state.ticket, state.customer, word, task_queue=activity.info().task_queue,
+                                   contract=state.contract, playbook=state.playbook, first_link=state.link + 1)  # fmt: skip
+
+    async def _result(self, id: str) -> IncidentState:
+        return await self.client.get_workflow_handle(id, result_type=IncidentState).result()
+
+    async def _enrol(self, incident: str, state: IncidentState) -> Ledger:
+        """Enrolling and reading the ledger are one atomic act."""
+        start = WithStartWorkflowOperation(
+            names.ACCOUNT_WORKFLOW, AccountState(customer=state.customer, contract=state.contract),
+            id=names.account_id(state.customer), task_queue=activity.info().task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING, search_attributes=dispatch.account_attributes(state.customer),
+            static_summary=f"account of {names.canonical(state.customer)}",
+        )  # fmt: skip
+        return await self.client.execute_update_with_start_workflow(
+            names.ENROL, incident, start_workflow_operation=start, id=incident, result_type=Ledger
+        )
+
+    def _read(self, customer: str, contract: Contract, word: Delivery) -> Read:
+        return read(contract, word, self.policies.customer(customer), language_of(contract, word))

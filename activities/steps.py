@@ -1,0 +1,64 @@
+"""Carrying out steps: ask the account's ledger, choose whom each step tells, and tell them, once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from activities.calls import CarriedOut, CarryOut
+from activities.policies import Policies
+from sla import names
+from sla.customer import Customer
+from sla.events import Ledger, StepDone
+from sla.perform import choose, done
+from sla.roster import Outcome, Roster
+from sla.steps import Step
+
+
+class Teller(Protocol):
+    """Brings notices to people. Telling the same notice again has no second effect."""
+
+    async def tell(self, asked: CarryOut, chosen: Sequence[tuple[Step, Outcome]], attempt: int) -> None: ...
+
+
+def suspended_at(ledger: Ledger, at: datetime) -> bool:
+    """Whether support is suspended at that moment, by the ledger."""
+    return any(stretch.start <= at and (stretch.end is None or at < stretch.end) for stretch in ledger.suspended)
+
+
+@dataclass
+class StepActivities:
+    """Needs the policies, a client for the ledger, and somebody who tells."""
+
+    policies: Policies
+    client: Client
+    teller: Teller
+
+    @activity.defn(name=names.CARRY_OUT)
+    async def carry_out(self, asked: CarryOut) -> CarriedOut:
+        """The outcome of each step. One that must not speak, since support is suspended, is held back."""
+        ledger = await self._ledger(asked.scene.customer) if asked.asks_ledger else None
+        silent = {s.key for s in asked.steps if ledger is not None and not s.speaks_when_suspended and suspended_at(ledger, s.at)}
+        spoken = [step for step in asked.steps if step.key not in silent]
+        known = self.policies.customer(asked.scene.customer or "") or Customer(id=asked.scene.customer or "unknown")
+        chosen = []
+        if spoken:
+            roster = Roster.around(self.policies.team(), spoken[0].at)
+            chosen = choose(spoken, roster, asked.scene, known.recipient(asked.scene.requester))
+            await self.teller.tell(asked, chosen, activity.info().attempt)
+        outcomes = {step.key: done(step, outcome) for step, outcome in chosen}
+        back = {key: StepDone(step_key=key, held_back=True) for key in silent}
+        return CarriedOut(outcomes=tuple((outcomes | back)[step.key] for step in asked.steps), ledger=ledger)
+
+    async def _ledger(self, customer: str | None) -> Ledger | None:
+        """The account's ledger, as all that it has acknowledged makes it; None where it cannot be asked: then we speak."""
+        handle = self.client.get_workflow_handle(names.account_id(customer or "unknown"))
+        try:
+            return await handle.query(names.LEDGER, result_type=Ledger)
+        except RPCError as error:
+            activity.logger.warning("the account of %s cannot be asked: %s", names.canonical(customer or "unknown"), error.message)
+            return None

@@ -1,0 +1,106 @@
+"""How to reach the database: SQLite by default, PostgreSQL in production; one URL for the migrations and the engine."""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_CONNECT_SECONDS = 5
+_UPGRADE_LOCK = 0x9AC7_4EE9
+_ALLOWED = "write sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME"
+
+
+def default_url(state: Path) -> str:
+    """The database of an installation that names none: a SQLite file in the state folder."""
+    return f"sqlite:///{state / 'records.db'}"
+
+
+def engine(url: str) -> AsyncEngine:
+    """The engine that the stores share. Whoever makes it disposes of it (`await engine.dispose()`).
+
+    SQLite: write-ahead log, full sync, five seconds' patience with another writer.
+
+    Raises:
+        ValueError: `url` is none of the two kinds; the sentence never repeats the URL.
+    """
+    target = _parse(url)
+    if target.get_backend_name() == "sqlite":
+        made = create_async_engine(target.set(drivername="sqlite+aiosqlite"))
+        event.listen(made.sync_engine, "connect", _pragmas)
+        return made
+    return create_async_engine(target, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECT_SECONDS})
+
+
+def upgrade(url: str) -> None:
+    """Bring the database to the newest schema, creating what is not there. Blocks: call it in a thread.
+
+    Several processes may start at once: one migrates, the others wait. An upgrade is done wholly or not at all.
+
+    Raises:
+        ValueError: as for `engine`.
+    """
+    target = _parse(url)
+    made = _sync_engine(target)
+    try:
+        with made.begin() as connection:
+            migrate(connection, "head")
+    finally:
+        made.dispose()
+
+
+def migrate(connection: Connection, revision: str) -> None:
+    """Run the migrations up to `revision` within the connection's transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _parse(url: str) -> URL:
+    try:
+        target = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError(f"the database URL cannot be read; {_ALLOWED}") from None
+    match target.drivername:
+        case "sqlite" | "sqlite+aiosqlite":
+            if not target.database or target.database == ":memory:":
+                raise ValueError(f"the database URL names no file; {_ALLOWED}")
+            return target.set(drivername="sqlite")
+        case "postgres" | "postgresql" | "postgresql+psycopg":
+            return target.set(drivername="postgresql+psycopg")
+        case other:
+            raise ValueError(f"the database URL starts with {other!r}; {_ALLOWED}")
+
+
+def _sync_engine(target: URL) -> Engine:
+    if target.get_backend_name() != "sqlite":
+        return create_engine(target, connect_args={"connect_timeout": _CONNECT_SECONDS})
+    assert target.database is not None
+    Path(target.database).parent.mkdir(parents=True, exist_ok=True)
+    made = create_engine(target)
+    event.listen(made, "connect", _pragmas)
+    event.listen(made, "connect", _no_hidden_transactions)
+    event.listen(made, "begin", _begin_as_writer)
+    return made
+
+
+def _pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for setting in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {setting}")
+    cursor.close()
+
+
+def _no_hidden_transactions(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+
+
+def _begin_as_writer(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

