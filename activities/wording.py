@@ -69,6 +69,12 @@ class IncidentFacts(BaseModel):
     """The UTC offset at which times given in UTC are shown; left out: UTC."""
 
 
+class _Line(str):
+    """A line that a template has made: its values are clean, and it may be longer than any of them."""
+
+    __slots__ = ()
+
+
 Item = tuple[Step, Notice, IncidentFacts]
 
 
@@ -85,18 +91,26 @@ def render_batch(items: Sequence[Item]) -> tuple[str, str]:
     """Subject and text of one message that says several things to one recipient, the most important first.
 
     Raises:
-        ValueError: `items` is empty.
+        ValueError: `items` is empty, or holds a kind of notice for which there are no words.
     """
     if not items:
         raise ValueError("there is nothing to say: render_batch needs at least one notice")
+    for _, notice, _ in items:
+        if notice.kind not in _RANK:
+            raise ValueError(
+                f"there are no words for a notice of kind {notice.kind!r}; there are for: {', '.join(_RANK)}"
+            )
     to_customer = any(_for_customer(*item) for item in items)
     views = sorted((_view(*item, to_customer) for item in items), key=_importance)
     sections = [(view, *_render(f"{view['kind']}.txt.j2", view)) for view in views]
     first = sections[0][1]
     subject = first if len(sections) == 1 else f"{first} (and {len(sections) - 1} more)"
     frame = "customer" if to_customer else "staff"
-    told = [{**view, "subject": headline, "body": body} for view, headline, body in sections]
-    _, text = _render(f"frame_{frame}.txt.j2", {"sections": told, **views[0]})
+    told = [
+        {**view, "subject": headline, "lines": [_Line(s) for s in body.splitlines()]}
+        for view, headline, body in sections
+    ]
+    _, text = _render(f"frame_{frame}.txt.j2", {**views[0], "sections": told})
     return one_line(subject, 200), text
 
 
@@ -107,6 +121,7 @@ def command(verb: str, incident: IncidentFacts, *options: str) -> str:
 
 
 def _for_customer(step: Step, notice: Notice, incident: IncidentFacts) -> bool:
+    # A reassignment goes to our people even where its step tells the customer alone.
     only_customer = step.tells == ("customer",) and not step.recipients and notice.kind == step.kind
     return only_customer or (incident.contact is not None and incident.contact in notice.to)
 
@@ -130,14 +145,13 @@ def _view(step: Step, notice: Notice, incident: IncidentFacts, to_customer: bool
         "rung": rung,
         "commitment": facts.get("commitment", ""),
         "missed": "Breach" if guarantee else "Missed target",
-        "promise": {"guarantee": "guarantee", "estimate": "estimate"}.get(facts.get("commitment", ""), "target"),
+        "promise": _promise(step, guarantee),
         "target": facts.get("target", ""),
-        "promise_clause": facts.get("promise_clause", ""),
         "left": "" if left.startswith("-") else left,
         "over": left.removeprefix("-") if left.startswith("-") else "",
         "due": _moment(facts.get("due") or incident.due, incident),
         **moments,
-        "clock": (step.clock or "").replace("#", " no. ").replace("_", " "),
+        "clock": _clock_name(step.clock or ""),
         "clause": notice.clause or step.clause or "",
         "ticket": incident.ticket,
         "source": incident.source,
@@ -153,21 +167,35 @@ def _view(step: Step, notice: Notice, incident: IncidentFacts, to_customer: bool
         "contract": incident.contract,
         "before": facts.get("from", ""),
         "to": facts.get("to", ""),
-        "why": facts.get("why", ""),
-        "ground": facts.get("ground", ""),
+        "why": facts.get("why", "").rstrip(". "),
+        "ground": facts.get("ground", "").rstrip(". "),
         "disposition": facts.get("disposition") or (rung if step.kind == "disposition" else ""),
         "missing": [line for line in facts.get("missing", "").splitlines() if line.strip()],
         "knowledge_base": facts.get("knowledge_base", ""),
         "language": facts.get("language", ""),
         "notes": list(dict.fromkeys(note for note in (notice.note, facts.get("note")) if note)),
-        "take": command("ack", incident, "--by", _by(notice, incident)),
+        "take": command("ack", incident, "--by", notice.to[0] if len(notice.to) == 1 else "YOU"),
         "look": command("status", incident),
         "incident": incident.incident,
     }
 
 
-def _by(notice: Notice, incident: IncidentFacts) -> str:
-    return notice.to[0] if len(notice.to) == 1 else "YOU"
+def _promise(step: Step, guarantee: bool) -> str:
+    """`response target of 2 business hours (T06)`; only what is guaranteed is called a guarantee (T08, B09)."""
+    clock, target, clause = step.clock or "", step.facts.get("target"), step.facts.get("promise_clause")
+    estimate = "an estimate" if step.facts.get("commitment") == "estimate" else ""
+    aside = ", ".join(word for word in (clause, estimate) if word)
+    words = [
+        _clock_name(clock),
+        "guarantee" if guarantee else "target",
+        f"of {target}" if target else "",
+        f"({aside})" if aside else "",
+    ]
+    return " ".join(word for word in words if word)
+
+
+def _clock_name(clock: str) -> str:
+    return clock.replace("#", " no. ").replace("_", " ")
 
 
 def _moment(text: str, incident: IncidentFacts) -> str:
@@ -181,7 +209,9 @@ def _moment(text: str, incident: IncidentFacts) -> str:
     if at.utcoffset() is None:
         return text
     if at.utcoffset() == timedelta(0):
-        at = at.astimezone(UTC if incident.offset_minutes is None else timezone(timedelta(minutes=incident.offset_minutes)))
+        at = at.astimezone(
+            UTC if incident.offset_minutes is None else timezone(timedelta(minutes=incident.offset_minutes))
+        )
     offset = int((at.utcoffset() or timedelta(0)).total_seconds()) // 60
     hours, minutes = divmod(abs(offset), 60)
     place = f"{'-' if offset < 0 else '+'}{hours}{f':{minutes:02}' if minutes else ''}" if offset else ""
@@ -198,9 +228,9 @@ def _render(name: str, values: dict[str, Any]) -> tuple[str, str]:
 def _environment() -> ImmutableSandboxedEnvironment:
     return ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=False,  # noqa: S701 (plain text: there is nothing to escape into)
+        autoescape=False,
         undefined=StrictUndefined,
-        finalize=lambda value: one_line(str(value)),
+        finalize=lambda value: value if isinstance(value, _Line) else one_line(str(value)),
         trim_blocks=True,
         lstrip_blocks=True,
     )

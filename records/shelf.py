@@ -143,7 +143,7 @@ class Shelf:
             for path, claimed, what in claims(sheet.model):
                 first = owner.setdefault(claimed, sheet)
                 if first is not sheet:
-                    sentence = f"{what} is the customer {first.model.id!r}'s already, in {first.file}; take one out"
+                    sentence = f"{what} belongs to the customer {first.model.id!r} already, in {first.file}; take one out"
                     raise PolicyFileError((Fault(sheet.file, sheet.document.line(path), sentence),))
         return sheets
 

@@ -152,7 +152,7 @@ class _Walk:
                 raise YamlError(f"{_dotted(path)} has a key that is no word; write `name: value`", line)
             name = str(key.value)
             if name == "<<" and key.style is None:
-                raise YamlError("`<<` merges nothing here; write the values out, or name them whole with `&name` and `*name`", line)
+                raise YamlError("`<<` merges nothing here; write the values out, or name them with `&name` and `*name`", line)
             if name in made:
                 first = self.lines[(*path, name)]
                 raise YamlError(f"{_dotted((*path, name))} stands twice, first on line {first}; keep one of them", line)

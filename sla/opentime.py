@@ -115,6 +115,8 @@ class OpenTime:
         for instant in (since, until):
             if not self._first <= instant <= self._last:
                 raise self._beyond(instant)
+        if until <= since:
+            return []
         indices = range(bisect_right(self._closes, since), bisect_left(self._opens, until))
         return [Segment(max(self._opens[i], since), min(self._closes[i], until)) for i in indices]
 

@@ -8,9 +8,7 @@ import contextlib
 import importlib.metadata
 import os
 import signal
-import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +19,9 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
+from starter.ports import HOST, Ports, choose, listens
 from starter.search_attributes import register
 from starter.state_dir import Addresses, ServerError, StateDir
-
-HOST = "127.0.0.1"
-PORT, UI_PORT = 7233, 8233
 
 DYNAMIC_CONFIG: Mapping[str, str] = {
     # Without it a timer shorter than a second fires a second after it was armed.
@@ -76,7 +72,7 @@ class EmbeddedServer:
         patience: timedelta = timedelta(seconds=60),
     ) -> None:
         self._folder = StateDir(state_dir)
-        self._asked = {"port": port, "ui_port": ui_port, "metrics_port": metrics_port}
+        self._asked = (port, ui_port, metrics_port)
         self._keys = tuple(search_attributes)
         self._retention = retention
         self._dynamic_config = dynamic_config
@@ -135,8 +131,8 @@ class EmbeddedServer:
         executable = self._executable or temporal_executable()
         await self._folder.claim()
         try:
-            await self._launch(executable)
-            await asyncio.wait_for(self._prepare(), self._patience)
+            async with asyncio.timeout(self._patience):
+                await self._prepare(await self._reached(executable))
         except TimeoutError:
             await self.stop()
             raise ServerError(
@@ -161,12 +157,27 @@ class EmbeddedServer:
         self._process = self._minder = self._addresses = None
         self._folder.release()
 
-    async def _launch(self, executable: Path) -> None:
-        ports = _choose_ports(**self._asked)
+    async def _reached(self, executable: Path) -> Client:
+        for usual in (True, False):
+            ports = choose(*self._asked, usual=usual)
+            process = await self._launch(executable, ports)
+            while process.returncode is None:
+                # At a usual port another server may answer, ours having lost a race for it; the port of the metrics is
+                # ours alone, and one that lost ends before it opens that.
+                if await asyncio.to_thread(listens, ports.metrics):
+                    with contextlib.suppress(RuntimeError, RPCError):
+                        return await Client.connect(self.target)
+                await asyncio.sleep(0.05)
+            words = self._folder.last_words()
+            if "address already in use" not in words:
+                break
+        raise ServerError(f"the embedded server ended before it answered: {words}")
+
+    async def _launch(self, executable: Path, ports: Ports) -> asyncio.subprocess.Process:
         settings = [f"{name}={value}" for name, value in self._dynamic_config.items()]
         words = [
             *("server", "start-dev", "--ip", HOST, "--ui-ip", HOST, "--ui-disable-news-fetch", "--log-level", "warn"),
-            *("--port", str(ports.port), "--ui-port", str(ports.ui), "--metrics-port", str(ports.metrics)),
+            *("--port", str(ports.grpc), "--ui-port", str(ports.ui), "--metrics-port", str(ports.metrics)),
             *("--http-port", str(ports.http), "--db-filename", str(self._folder.database)),
             # Committed means on the disk: what was acknowledged outlives a kill, and with FULL a power cut too.
             *("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=2"),
@@ -184,16 +195,16 @@ class EmbeddedServer:
                 raise ServerError(f"the program {executable} cannot be run: {error.strerror}") from None
         self._minder = asyncio.create_task(_mind(self._process, await _watch(self._process.pid)))
         self._addresses = Addresses(
-            target=f"{HOST}:{ports.port}",
+            target=f"{HOST}:{ports.grpc}",
             ui_url=f"http://{HOST}:{ports.ui}",
             metrics_url=f"http://{HOST}:{ports.metrics}/metrics",
             pid=os.getpid(),
             server_pid=self._process.pid,
         )
         self._folder.note(self._addresses)
+        return self._process
 
-    async def _prepare(self) -> None:
-        client = await self._reached()
+    async def _prepare(self, client: Client) -> None:
         service = client.workflow_service
         namespace = await service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
         if namespace.config.workflow_execution_retention_ttl.ToTimedelta() != self._retention:
@@ -201,16 +212,6 @@ class EmbeddedServer:
             update.config.workflow_execution_retention_ttl.FromTimedelta(self._retention)
             await service.update_namespace(update)
         await register(client, self._keys)
-
-    async def _reached(self) -> Client:
-        while True:
-            assert self._process is not None
-            if self._process.returncode is not None:
-                raise ServerError(f"the embedded server ended before it answered: {self._folder.last_words()}")
-            try:
-                return await Client.connect(self.target)
-            except (RuntimeError, RPCError):
-                await asyncio.sleep(0.05)
 
 
 async def _watch(pid: int) -> asyncio.subprocess.Process:
@@ -234,34 +235,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), 10)
             return
-
-
-@dataclass(frozen=True, slots=True)
-class _Ports:
-    port: int
-    ui: int
-    metrics: int
-    http: int
-
-
-def _choose_ports(port: int | None, ui_port: int | None, metrics_port: int | None) -> _Ports:
-    with contextlib.ExitStack() as held:
-
-        def take(asked: int | None, usual: int, what: str) -> int:
-            for wanted in (usual, 0) if asked is None else (asked,):
-                listener = held.enter_context(socket.socket())
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                with contextlib.suppress(OSError):
-                    listener.bind((HOST, wanted))
-                    return int(listener.getsockname()[1])
-            raise ServerError(f"port {asked} for the {what} is taken; choose another, or none to get a free one")
-
-        return _Ports(
-            port=take(port, PORT, "Temporal server"),
-            ui=take(ui_port, UI_PORT, "Temporal UI"),
-            metrics=take(metrics_port, 0, "server's metrics"),
-            http=take(None, 0, "server's HTTP API"),
-        )
 
 
 def _environment() -> dict[str, str]:

@@ -222,7 +222,7 @@ class _Check:
         for path, claimed, what in claims(customer):
             owner = next((o for o in others if o is not sheet and claimed in (c for _, c, _ in claims(o.model))), None)
             if owner is not None:
-                said = f"{what} is the customer {owner.model.id!r}'s too, in {owner.file}; take one out"
+                said = f"{what} belongs to the customer {owner.model.id!r} too, in {owner.file}; take one out"
                 self._fault(Fault(sheet.file, sheet.document.line(path), said))
 
     def _other_customers(self) -> Iterator[Sheet[Customer]]:

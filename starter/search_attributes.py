@@ -19,8 +19,8 @@ async def register(client: Client, keys: Sequence[SearchAttributeKey[Any]]) -> N
     Those that are known already are left alone, so that every start may call this.
 
     Raises:
-        ServerError: one is known with another type, or the server refuses them (its SQL store has room for ten keywords and
-            three of every other type).
+        ServerError: one is known with another type, or the server refuses them: its SQL store has room for ten keywords
+            and three of every other type.
     """
     asked = ListSearchAttributesRequest(namespace=client.namespace)
     known = (await client.operator_service.list_search_attributes(asked)).custom_attributes
@@ -30,8 +30,10 @@ async def register(client: Client, keys: Sequence[SearchAttributeKey[Any]]) -> N
         if key.name not in known:
             missing[key.name] = wanted
         elif known[key.name] != wanted:
-            name, other = IndexedValueType.Name(wanted), IndexedValueType.Name(known[key.name])
-            raise ServerError(f"the search attribute {key.name} must be {name}, but the server has it as {other}; remove it there")
+            name, other = _spoken(wanted), _spoken(known[key.name])
+            raise ServerError(
+                f"the search attribute {key.name} must be {name}; the server has it as {other}: remove it there"
+            )
     if not missing:
         return
     try:
@@ -42,6 +44,10 @@ async def register(client: Client, keys: Sequence[SearchAttributeKey[Any]]) -> N
         raise ServerError(f"the server refuses the search attributes {', '.join(missing)}: {error}") from None
     for name in missing:
         await _until_queryable(client, name)
+
+
+def _spoken(value: IndexedValueType.ValueType) -> str:
+    return IndexedValueType.Name(value).removeprefix("INDEXED_VALUE_TYPE_").lower()
 
 
 async def _until_queryable(client: Client, name: str) -> None:

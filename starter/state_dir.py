@@ -34,8 +34,9 @@ class StateDir:
     so that a file which a killed process left behind means nothing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float = 10) -> None:
         self.path = path
+        self._patience = patience
         self.database = path / "temporal.db"
         self.log = path / "temporal.log"
         self._note = path / "temporal.json"
@@ -52,15 +53,16 @@ class StateDir:
     async def claim(self) -> None:
         """Take the folder, which is made if it is missing.
 
-        When the process that kept the folder was killed, its server is given ten seconds to go.
+        When the process that kept the folder was killed, its server is given `patience` seconds to go.
 
         Raises:
             ServerError: another server has the folder, or it cannot be written.
         """
         note = None
-        for _ in range(100):
-            self._held = self._locked()
-            if self._held is not None:
+        for _ in range(max(1, round(self._patience * 20))):
+            opened = self._locked()
+            if opened is not None:
+                self._held = opened
                 self._note.unlink(missing_ok=True)
                 return
             note = self._read_note()
@@ -69,7 +71,7 @@ class StateDir:
                     f"{self.path} is in use by the pactkeeper with process id {note.pid}, "
                     f"whose Temporal server is at {note.target}; stop that one or choose another folder"
                 )
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
         keeper = "another process" if note is None else f"a Temporal server left behind, process id {note.server_pid}"
         raise ServerError(f"{self.path} is in use by {keeper}; end that one or choose another folder")
 

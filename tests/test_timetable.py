@@ -146,7 +146,9 @@ def cases(draw: st.DrawFn) -> Case:
     except BadHours:  # a special night that runs into the next day's hours
         special = {}
         calendar = BusinessCalendar(timezone=place, hours=hours, closures=closed)
-    return Case(calendar.pin(first, last).timetable(), Walker(place, hours, first, last, closed, special, STEP))
+    walker = Walker(place, hours, first, last, closed, special, STEP)
+    assume(walker.begin < walker.end)  # not only a date that was left out
+    return Case(calendar.pin(first, last).timetable(), walker)
 
 
 @st.composite

@@ -81,6 +81,7 @@ class AccountWorkflow:
             "since": None if self.state.ledger.since is None else self.state.ledger.since.isoformat(),
             "version": self.state.ledger.version,
             "told": self.state.told,
+            "ready": self.state.terms is not None,
             "enrolled": len(self.state.enrolled),
             "events": len(self.state.log),
             "dead_letters": self.state.dead_letters,

@@ -102,6 +102,7 @@ class IncidentWorkflow(Operators):
         return told | {
             "incident": workflow.info().workflow_id,
             "ticket": self.incident.state.ticket,
+            "number": self.incident.state.number,
             "customer": self.incident.state.customer,
             "contract": {"name": self.incident.pinned.contract.name, "version": self.incident.pinned.version},
             "standing": view.ledger.standing,

@@ -1,0 +1,185 @@
+"""The two engines that play a story: the pure core alone, and the real workflows on the real server with time skipping."""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
+
+from activities import dispatch
+from activities.calls import CarryOut
+from sla import names, report
+from sla.events import AccountDelivery, Delivery
+from sla.player import Player
+from sla.roster import Outcome
+from sla.steps import Step
+from sla.story import Line
+from starter.stories import Loaded, renamed
+from starter.virtual_time import Clocks, Member, Overshot, begins_at
+from worker.build import build_worker
+
+REPORTED = ("phase", "priority", "assignee", "disposition", "resolution", "clocks", "notices", "attention", "log")
+
+
+def play_core(loaded: Loaded) -> dict[str, Any]:
+    """Through the pure core alone, in milliseconds."""
+    player = Player(loaded.script, loaded, loaded.contract)
+    player.play()
+    return player.result("core", loaded.table)
+
+
+class Silent:
+    """A teller that reaches nobody: a story's notices are in its log, and no person is told of what never happened."""
+
+    async def tell(self, asked: CarryOut, chosen: Sequence[tuple[Step, Outcome]], attempt: int) -> None:
+        return None
+
+
+async def play_temporal(loaded: Loaded, env: WorkflowEnvironment, watch: Callable[[datetime], None] | None = None) -> dict[str, Any]:
+    """On the real workflows, in virtual time. Played again, under new ids, where the server skipped past its target."""
+    for attempt in range(4):
+        try:
+            return await _Stage(loaded, env, watch).play()
+        except Overshot:
+            if attempt == 3:
+                raise
+    raise AssertionError
+
+
+class _Stage:
+    def __init__(self, loaded: Loaded, env: WorkflowEnvironment, watch: Callable[[datetime], None] | None) -> None:
+        self.loaded, self.env, self.watch = loaded, env, watch
+        self.tag = uuid.uuid4().hex[:10]
+        self.queue = f"story-{self.tag}"
+        self.clocks = Clocks(env)
+        self.handles: dict[str, list[WorkflowHandle[Any, Any]]] = {}
+        """The links of each ticket, in order."""
+        self.now = loaded.script.lines[0].received
+
+    async def play(self) -> dict[str, Any]:
+        policies = renamed(self.loaded, self.tag)
+        async with build_worker(self.env.client, policies, Silent(), task_queue=self.queue):
+            until = self.loaded.script.until
+            for line in self.loaded.script.lines:
+                if until is not None and line.received > until:
+                    break
+                await self.clocks.before(line.received)
+                self.now = line.received
+                await self._hear(line)
+                if self.watch is not None:
+                    self.watch(self.now)
+            await self._play_on(until)
+            return await self._result()
+
+    async def _play_on(self, until: datetime | None) -> None:
+        while True:
+            changes = [await self._next_change(links[-1]) for links in self.handles.values()]
+            soonest = min((at for at in changes if at is not None), default=None)
+            if soonest is None or (until is not None and soonest > until):
+                break
+            await self.clocks.to(soonest)
+            self.now = soonest
+            await self._links()
+            if self.watch is not None:
+                self.watch(self.now)
+        self.now = until or self.now
+
+    async def _next_change(self, handle: WorkflowHandle[Any, Any]) -> datetime | None:
+        told = await self._status(handle)
+        at = told["next_change_at"]
+        return None if at is None or told["phase"] == "closed" else datetime.fromisoformat(at).astimezone(UTC)
+
+    async def _hear(self, line: Line) -> None:
+        customer = f"{self.tag}.{line.customer}"
+        story = self.loaded.script.story
+        if isinstance(line.word, AccountDelivery):
+            id = await dispatch.pay(self.env.client, customer, line.word, task_queue=self.queue, contract=story.contract)
+            await self._told(self.env.client.get_workflow_handle(id))
+        else:
+            assert line.ticket is not None
+            await self._deliver(line.ticket, customer, line.word)
+        await self._links()
+
+    async def _deliver(self, ticket: str, customer: str, word: Delivery) -> None:
+        story = self.loaded.script.story
+        with begins_at(word.received_at):
+            id = await dispatch.deliver(self.env.client, f"story-{self.tag}", ticket, customer, word, task_queue=self.queue,
+                                        contract=story.contract, playbook=story.playbook)  # fmt: skip
+        await self._join(ticket, id, word.received_at)
+
+    async def _join(self, ticket: str, id: str, at: datetime) -> None:
+        links = self.handles.setdefault(ticket, [])
+        known = next((link for link in links if link.id == id), None)
+        handle = known or self.env.client.get_workflow_handle(id)
+        if known is None:
+            links.append(handle)
+            await self.clocks.add(Member(handle, lambda: self._wake(handle)), at)
+        await self._status(handle)
+
+    async def _links(self) -> None:
+        """Follow-ups that incidents opened by themselves join the others' time."""
+        for ticket, links in self.handles.items():
+            while (await links[-1].describe()).status != WorkflowExecutionStatus.RUNNING:
+                id = names.incident_id(f"story-{self.tag}", ticket, len(links) + 1)
+                try:
+                    await self.env.client.get_workflow_handle(id).describe()
+                except RPCError as error:
+                    if error.status != RPCStatusCode.NOT_FOUND:
+                        raise
+                    break
+                await self._join(ticket, id, self.now)
+
+    async def _wake(self, handle: WorkflowHandle[Any, Any]) -> datetime | None:
+        at = await handle.query(names.WAKE)
+        return None if at is None else datetime.fromisoformat(at)
+
+    async def _status(self, handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
+        """The incident as it stands, once nothing is under way in it."""
+        for _ in range(500):
+            told: dict[str, Any] = await handle.query(names.STATUS, self.now.isoformat())
+            if told.get("in_flight", 1) == 0:
+                return told
+            await asyncio.sleep(0.02)
+        raise TimeoutError(f"{handle.id} did not settle: {told}")
+
+    async def _told(self, account: WorkflowHandle[Any, Any]) -> None:
+        for _ in range(500):
+            told = await account.query(names.STATUS)
+            if told["told"] == told["version"] and told["ready"]:
+                return
+            await asyncio.sleep(0.02)
+        raise TimeoutError(f"{account.id} did not tell its incidents: {told}")
+
+    async def _result(self) -> dict[str, Any]:
+        incidents: dict[str, Any] = {}
+        for ticket, links in self.handles.items():
+            for handle in links:
+                told = await self._status(handle)
+                label = ticket if told["number"] == 1 else f"{ticket}/{told['number']}"
+                incidents[label] = {name: told[name] for name in REPORTED}
+        customers = {}
+        for customer in self.loaded.script.story.customers:
+            customers[customer.id] = await self._standing(f"{self.tag}.{customer.id}")
+        return {
+            "title": self.loaded.script.story.title,
+            "engine": "temporal",
+            "contract": {"name": self.loaded.contract.name, "version": self.loaded.contract.version},
+            "now": report.local(self.loaded.table, self.now),
+            "incidents": incidents,
+            "customers": customers,
+            "availability": {},
+        }
+
+    async def _standing(self, customer: str) -> dict[str, Any]:
+        try:
+            told = await self.env.client.get_workflow_handle(names.account_id(customer)).query(names.STATUS)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return {"standing": "current", "since": None}
+        since = told["since"]
+        return {"standing": told["standing"], "since": since and report.local(self.loaded.table, datetime.fromisoformat(since))}

@@ -1,0 +1,198 @@
+"""A real django-helpdesk on a free port of this machine: start it, be its customers and its agents, stop it.
+
+Its webhooks go to the one address that it is given. Migrating and seeding takes it a few seconds.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+HERE = Path(__file__).parent
+OPEN, REOPENED, RESOLVED, CLOSED, DUPLICATE = 1, 2, 3, 4, 5
+CRITICAL, HIGH, NORMAL, LOW, VERY_LOW = 1, 2, 3, 4, 5
+DANA, ALEX = 1, 2
+"""The agents, by the ids that the helpdesk gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A ticket as its customer holds it: its number, and what opens its public page."""
+
+    id: int
+    email: str
+    key: str
+    title: str
+    priority: int
+
+
+class HelpdeskPeer:
+    """The helpdesk as a process of its own; `base` is its address."""
+
+    def __init__(self, home: Path, hook: str = "") -> None:
+        self.home, self.mail = home, home / "mail"
+        self.mail.mkdir(parents=True, exist_ok=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "HELPDESK_"))},
+            "DJANGO_SETTINGS_MODULE": "helpdesk_settings",
+            "PYTHONPATH": str(HERE),
+            "HELPDESK_HOME": str(home),
+            "HELPDESK_MAIL": str(self.mail),
+            "HELPDESK_HOOK": hook,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def prepare(self) -> Self:
+        """Make and fill the database; needs to be done once for a home."""
+        self._run("-m", "django", "migrate", "-v0")
+        self._run(str(HERE / "helpdesk_seed.py"))
+        return self
+
+    def start(self) -> Self:
+        """Serve; returns when the front page answers. An unprepared home is prepared first."""
+        if not (self.home / "helpdesk.sqlite3").exists():
+            self.prepare()
+        command = [sys.executable, "-m", "django", "runserver", f"127.0.0.1:{self.port}", "--noreload", "--skip-checks"]
+        with (self.home / "server.log").open("wb") as log:
+            self.process = subprocess.Popen(command, env=self.environ, stdout=log, stderr=log)
+        give_up = time.monotonic() + 60
+        while time.monotonic() < give_up and self.process.poll() is None:
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(f"{self.base}/", timeout=10)
+                return self
+            time.sleep(0.05)
+        self.stop()
+        raise RuntimeError(f"django-helpdesk did not start:\n{(self.home / 'server.log').read_text()[-3000:]}")
+
+    def stop(self) -> None:
+        """End the process; its database stays in `home`."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def copied_to(self, home: Path, hook: str) -> "HelpdeskPeer":
+        """Another helpdesk with this one's database, so that only the first pays for the migrations."""
+        home.mkdir(parents=True, exist_ok=True)
+        shutil.copy(self.home / "helpdesk.sqlite3", home)
+        return HelpdeskPeer(home, hook)
+
+    # What a customer does.
+
+    def submit(self, title: str, body: str, email: str, priority: int = NORMAL) -> Ticket:
+        """Fill in and send the public form."""
+        with self._visit() as browser:
+            page = browser.get("/tickets/submit/")
+            form = {"queue": "1", "title": title, "body": body, "submitter_email": email, "priority": str(priority)}
+            answer = browser.post("/tickets/submit/", data={**form, **_token(page)})
+        _expect(answer, 302)
+        told = parse_qs(urlsplit(answer.headers["location"]).query)
+        number = int(told["ticket"][0].rpartition("-")[2])
+        return Ticket(number, email, told["key"][0], title, priority)
+
+    def customer_writes(self, ticket: Ticket, comment: str) -> None:
+        """Answer on the ticket's public page."""
+        with self._visit() as browser:
+            page = browser.get("/view/", params=self._public(ticket))
+            form = {"comment": comment, "title": ticket.title, "queue": "1", "priority": str(ticket.priority), "public": "1"}
+            form |= {"submitter_email": ticket.email, "mail": ticket.email, "key": ticket.key, "body": "as before"}
+            answer = browser.post(f"/tickets/{ticket.id}/update/", data={**form, **_token(page)})
+        _expect(answer, 302)
+
+    def customer_accepts(self, ticket: Ticket) -> None:
+        """Follow the link by which a customer closes what was resolved."""
+        with self._visit() as browser:
+            _expect(browser.get("/view/", params={**self._public(ticket), "close": ""}), 302)
+
+    def customer_mails(self, raw: bytes) -> None:
+        """Put a mail into the queue's box and have it fetched. A subject with `[support-N]` answers ticket N."""
+        (self.mail / "mail.eml").write_bytes(raw)
+        self._run("-m", "django", "get_email", "--quiet")
+
+    # What an agent does.
+
+    @contextlib.contextmanager
+    def agent(self, name: str = "dana") -> Iterator[httpx.Client]:
+        """A browser in which that agent is logged in."""
+        with self._visit() as browser:
+            page = browser.get("/login/")
+            form = {"username": name, "password": f"{name}-password", "next": "/tickets/"}
+            _expect(browser.post("/login/", data={**form, **_token(page)}), 302)
+            yield browser
+
+    def agent_writes(
+        self,
+        ticket: Ticket,
+        comment: str = "",
+        *,
+        by: str = "dana",
+        public: bool = True,
+        status: int = OPEN,
+        priority: int | None = None,
+        owner: int | None = None,
+    ) -> None:
+        """Send the form on the agent's page of a ticket: an answer, a note, a new status, priority or owner."""
+        with self.agent(by) as browser:
+            page = browser.get(f"/tickets/{ticket.id}/")
+            form = {"comment": comment, "new_status": str(status), "title": ticket.title, "queue": "1", "body": "as before"}
+            form |= {"priority": str(priority or ticket.priority), "submitter_email": ticket.email}
+            form |= {"public": "1"} if public else {}
+            form |= {} if owner is None else {"owner": str(owner)}
+            answer = browser.post(f"/tickets/{ticket.id}/update/", data={**form, **_token(page)})
+        _expect(answer, 302)
+
+    def agent_holds(self, ticket: Ticket, *, by: str = "dana", on: bool = True) -> None:
+        """Put the ticket on hold, or take it off; the helpdesk sends no webhook for that."""
+        with self.agent(by) as browser:
+            page = browser.get(f"/tickets/{ticket.id}/")
+            answer = browser.post(f"/tickets/{ticket.id}/{'hold' if on else 'unhold'}/", data=_token(page))
+        _expect(answer, 302)
+
+    def _visit(self) -> httpx.Client:
+        return httpx.Client(base_url=self.base, headers={"referer": self.base}, timeout=30)
+
+    def _public(self, ticket: Ticket) -> dict[str, str]:
+        return {"ticket": f"support-{ticket.id}", "email": ticket.email, "key": ticket.key}
+
+    def _run(self, *command: str) -> None:
+        done = subprocess.run([sys.executable, *command], env=self.environ, capture_output=True, timeout=120, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr.decode()[-3000:]}")
+
+
+def _token(page: httpx.Response) -> dict[str, str]:
+    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    if found is None:
+        raise RuntimeError(f"{page.url.path} shows no form:\n{page.text[:2000]}")
+    return {"csrfmiddlewaretoken": found[1]}
+
+
+def _expect(answer: httpx.Response, status: int) -> None:
+    if answer.status_code != status:
+        raise RuntimeError(f"{answer.request.method} {answer.url.path} answered {answer.status_code}:\n{answer.text[:2000]}")
