@@ -82,7 +82,9 @@ def _allowed(kind: str, detail: ErrorDetails, fields: list[str], value: Any) -> 
     if kind.startswith("date"):
         return "write a date, such as 2031-12-24"
     if kind in ("tuple_type", "list_type"):
-        return f"write a list, such as [{show(value)}]" if isinstance(value, str | int) else "write a list, such as [a, b]"
+        return (
+            f"write a list, such as [{show(value)}]" if isinstance(value, str | int) else "write a list, such as [a, b]"
+        )
     if kind in ("dict_type", "model_type", "model_attributes_type"):
         return "write `name: value` lines below it" + (f", of: {', '.join(fields)}" if fields else "")
     bounds = {

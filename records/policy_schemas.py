@@ -29,7 +29,9 @@ def schema(kind: Kind) -> str:
 
 def stale(root: Path) -> list[Path]:
     """The schema files below a shelf's root that are missing or not what the models say now."""
-    return [path for kind, path in _files(root) if not path.is_file() or path.read_text(encoding="utf-8") != schema(kind)]
+    return [
+        path for kind, path in _files(root) if not path.is_file() or path.read_text(encoding="utf-8") != schema(kind)
+    ]
 
 
 def write(root: Path) -> list[Path]:

@@ -143,7 +143,9 @@ class Shelf:
             for path, claimed, what in claims(sheet.model):
                 first = owner.setdefault(claimed, sheet)
                 if first is not sheet:
-                    sentence = f"{what} belongs to the customer {first.model.id!r} already, in {first.file}; take one out"
+                    sentence = (
+                        f"{what} belongs to the customer {first.model.id!r} already, in {first.file}; take one out"
+                    )
                     raise PolicyFileError((Fault(sheet.file, sheet.document.line(path), sentence),))
         return sheets
 
@@ -179,7 +181,9 @@ class Shelf:
 
     def _absent(self, kind: Kind, path: Path) -> PolicyFileError:
         if path.parent != self.root / f"{kind}s":
-            return PolicyFileError((Fault(shown(path), 1, f"there is no such file; write the path of a {kind}'s file"),))
+            return PolicyFileError(
+                (Fault(shown(path), 1, f"there is no such file; write the path of a {kind}'s file"),)
+            )
         names = ", ".join(p.stem for p in self.paths(kind))
         allowed = f"write one of: {names}" if names else f"no {kind} is there yet"
         return PolicyFileError((Fault(shown(path), 1, f"there is no {kind} {path.stem!r}; {allowed}"),))

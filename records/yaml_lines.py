@@ -44,7 +44,9 @@ class Document:
             value = self.at(here)
             places: list[str | int] = [part]
             if isinstance(value, list):
-                places = [i for i, item in enumerate(value) if part in (i, str(i)) or (part == item and isinstance(item, str))]
+                places = [
+                    i for i, item in enumerate(value) if part in (i, str(i)) or (part == item and isinstance(item, str))
+                ]
             below = next(((*here, place) for place in places if (*here, place) in self.lines), None)
             if below is None:
                 return here
@@ -68,9 +70,13 @@ class _Reader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
 
 
-_Reader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Reader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Reader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))
-_Reader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+$"), list("-+0123456789"))
+_Reader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+$"), list("-+0123456789")
+)
 _Reader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(~|null|Null|NULL|)$"), ["~", "n", "N", ""])
 _PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "bool", "int", "float", "null", "map", "seq")}
 
@@ -141,7 +147,9 @@ class _Walk:
                 case "null":
                     return None
         except (ValueError, KeyError):
-            raise YamlError(f"{_dotted(path)} is {text!r}, which is no {kind}; leave the tag out", node.start_mark.line + 1) from None
+            raise YamlError(
+                f"{_dotted(path)} is {text!r}, which is no {kind}; leave the tag out", node.start_mark.line + 1
+            ) from None
         return text
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
@@ -152,7 +160,9 @@ class _Walk:
                 raise YamlError(f"{_dotted(path)} has a key that is no word; write `name: value`", line)
             name = str(key.value)
             if name == "<<" and key.style is None:
-                raise YamlError("`<<` merges nothing here; write the values out, or name them with `&name` and `*name`", line)
+                raise YamlError(
+                    "`<<` merges nothing here; write the values out, or name them with `&name` and `*name`", line
+                )
             if name in made:
                 first = self.lines[(*path, name)]
                 raise YamlError(f"{_dotted((*path, name))} stands twice, first on line {first}; keep one of them", line)

@@ -44,11 +44,17 @@ def contract_doubts(contract: Contract, first: date) -> Iterator[Doubt]:
                 f"hours.special_hours.{day} never applies, for the closure of that date wins; take one of them out",
             )
     if contract.language is not None and not contract.language.accepted:
-        yield Doubt(("language", "accepted"), "language.accepted is empty, so every request is discarded; name a language, such as en")
+        yield Doubt(
+            ("language", "accepted"),
+            "language.accepted is empty, so every request is discarded; name a language, such as en",
+        )
     for name, item in (contract.checklist.items if contract.checklist else {}).items():
         if not item.fields:
             path = ("checklist", "items", name, "fields")
-            yield Doubt(path, f"{'.'.join(path)} is empty, so {name} always counts as missing; name the ticket's field that fills it")
+            yield Doubt(
+                path,
+                f"{'.'.join(path)} is empty, so {name} always counts as missing; name the ticket's field that fills it",
+            )
 
 
 def ladder_doubts(contracts: Sequence[Contract], playbook: Playbook, first: date) -> Iterator[Doubt]:
@@ -76,21 +82,34 @@ def ladder_doubts(contracts: Sequence[Contract], playbook: Playbook, first: date
 
 def team_doubts(team: Team, coverage: Coverage) -> Iterator[Doubt]:
     """Members who are never there, or never asked, or can't be reached."""
-    asked = {m for tier in team.tiers for m in tier.members} | {m for ms in team.roles.values() for m in ms} | {team.fallback}
+    asked = (
+        {m for tier in team.tiers for m in tier.members}
+        | {m for ms in team.roles.values() for m in ms}
+        | {team.fallback}
+    )
     for id, member in team.members.items():
         path = ("members", id)
         if not coverage.duty(id):
             said = f"members.{id} is on duty at no time in the 53 weeks from {coverage.first}; check the hours and absences"
             yield Doubt(path, said)
         if id not in asked:
-            yield Doubt(path, f"members.{id} is in no tier and no role, so nobody ever asks them; put them into one, or take them out")
+            yield Doubt(
+                path,
+                f"members.{id} is in no tier and no role, so nobody ever asks them; put them into one, or take them out",
+            )
         if member.channel in ("email", "webhook", "slack") and not member.address:
-            yield Doubt(path, f"members.{id} has the channel {member.channel} and no address; write `address:`, or `channel: log`")
+            yield Doubt(
+                path,
+                f"members.{id} has the channel {member.channel} and no address; write `address:`, or `channel: log`",
+            )
     for i, tier in enumerate(team.tiers):
         if not tier.members:
             yield Doubt(("tiers", i), f"tiers.{i} ({tier.title}) has no members; name some, or take it out")
     if not any(tier.members for tier in team.tiers):
-        yield Doubt(("tiers",), f"tiers has nobody at all, so every step goes to the fallback {team.fallback}; name a tier's members")
+        yield Doubt(
+            ("tiers",),
+            f"tiers has nobody at all, so every step goes to the fallback {team.fallback}; name a tier's members",
+        )
 
 
 def staffing_doubts(contracts: Sequence[Contract], playbook: Playbook, coverage: Coverage) -> Iterator[Doubt]:
@@ -102,9 +121,14 @@ def staffing_doubts(contracts: Sequence[Contract], playbook: Playbook, coverage:
         label = f"steps.{i} ({step.at})"
         for j, name in enumerate(step.tells):
             if name not in AUDIENCES and name not in team.roles:
-                yield Doubt(("steps", i, "tells", j), f"{label} tells {name!r}, no role of the team {team.name}; {_role(name, team)}")
+                yield Doubt(
+                    ("steps", i, "tells", j),
+                    f"{label} tells {name!r}, no role of the team {team.name}; {_role(name, team)}",
+                )
         if (step.reassign == "next" and len(staff) < 2) or (step.reassign == "next_tier" and len(filled) < 2):
-            said = f"{label} finds nobody to reassign to, for the team {team.name} has {len(staff)} in {len(filled)} tiers"
+            said = (
+                f"{label} finds nobody to reassign to, for the team {team.name} has {len(staff)} in {len(filled)} tiers"
+            )
             yield Doubt(("steps", i, "reassign"), f"{said}; the fallback {team.fallback} is told instead")
         for contract in contracts:
             for clock in contract.clocks:
@@ -130,10 +154,13 @@ def customer_doubts(customer: Customer, contract: Contract | None) -> Iterator[D
     if terms is None:
         return
     if terms.at_most is not None and len(customer.contacts) > terms.at_most:
-        said = f"contacts has {len(customer.contacts)}; the contract allows at most {terms.at_most} ({terms.clause})"
+        said = f"contacts has {len(customer.contacts)}; the contract allows at most {terms.at_most} ({terms.at_most_clause or terms.clause})"
         yield Doubt(("contacts", terms.at_most), said, "error")
     if terms.only_authorized and not customer.contacts:
-        yield Doubt(("id",), f"contacts is empty, so nobody is known to be authorized and no request is held ({terms.clause}); name them")
+        yield Doubt(
+            ("id",),
+            f"contacts is empty, so nobody is known to be authorized and no request is held ({terms.clause}); name them",
+        )
     held = {role for contact in customer.contacts for role in contact.roles}
     for i, contact in enumerate(customer.contacts):
         for role in contact.roles:
@@ -141,7 +168,11 @@ def customer_doubts(customer: Customer, contract: Contract | None) -> Iterator[D
                 said = f"contacts.{i}.roles has {role!r}, no role of the contract; {_suggest(role, terms.roles)}"
                 yield Doubt(("contacts", i, "roles"), said)
     if customer.contacts and (missing := [role for role in terms.roles if role not in held]):
-        yield Doubt(("contacts",), f"contacts leaves roles unfilled ({terms.clause}): {', '.join(missing)}; one person may hold several")
+        clause = terms.roles_clause or terms.clause
+        yield Doubt(
+            ("contacts",),
+            f"contacts leaves roles unfilled ({clause}): {', '.join(missing)}; one person may hold several",
+        )
 
 
 def _targets(contract: Contract, first: date) -> Iterator[Doubt]:
@@ -150,7 +181,10 @@ def _targets(contract: Contract, first: date) -> Iterator[Doubt]:
     for priority in contract.priorities:
         lacking = [name for name, clock in contract.clocks.items() if priority not in clock.targets]
         if len(lacking) == len(contract.clocks):
-            yield Doubt(("priorities", priority), f"priorities.{priority} has no target on any clock, so nothing is promised for it")
+            yield Doubt(
+                ("priorities", priority),
+                f"priorities.{priority} has no target on any clock, so nothing is promised for it",
+            )
             continue
         for name in lacking:
             yield Doubt(
@@ -185,7 +219,10 @@ def _events(contract: Contract) -> Iterator[Doubt]:
             said = f"clocks.{name}.restarts has no effect, for neither resolved nor closed stops the clock; take it out"
             yield Doubt(("clocks", name, "restarts"), said)
         if clock.repeats and clock.starts == "opened":
-            yield Doubt(("clocks", name, "repeats"), f"clocks.{name}.repeats has no effect, for a ticket is opened once; take it out")
+            yield Doubt(
+                ("clocks", name, "repeats"),
+                f"clocks.{name}.repeats has no effect, for a ticket is opened once; take it out",
+            )
 
 
 def _never(contract: Contract, table: Timetable, step: LadderStep) -> str | None:

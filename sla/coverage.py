@@ -102,7 +102,7 @@ def quiet(contract: Contract, clock: str, step: LadderStep, coverage: Coverage) 
         if not step.applies(clock, priority):
             continue
         for gap in gaps:
-            found = _in_gap(table, target, step.at, gap)
+            found = _in_gap(table, target, step.at, gap, coverage.window[0])
             if found is not None:
                 received, fires, due = (table.to_local(from_us(us)) for us in found)
                 back = None if gap[1] >= coverage.window[1] else table.to_local(from_us(gap[1]))
@@ -110,13 +110,15 @@ def quiet(contract: Contract, clock: str, step: LadderStep, coverage: Coverage) 
     return None
 
 
-def _in_gap(table: Timetable, target: Duration, moment: Moment, gap: Span) -> tuple[int, int, int] | None:
+def _in_gap(
+    table: Timetable, target: Duration, moment: Moment, gap: Span, not_before: int
+) -> tuple[int, int, int] | None:
     """Receipt, firing and deadline of a ticket whose rung fires as early in the gap as it may, if that finds nobody."""
     try:
         aim = gap[0]
         if _counts_open(target, moment) and not table.is_open_us(aim):
             aim = table.next_open_us(aim) + _MINUTE
-        received = _received(table, target, moment, aim)
+        received = max(_received(table, target, moment, aim), not_before)
         fires, due = _course(table, target, moment, received)
     except BeyondHorizon:
         return None

@@ -115,8 +115,13 @@ class ContactTerms(Part):
     """Who may ask for support."""
 
     only_authorized: bool = False
+    """True: a stranger's request is held until a contact of the company stands for it."""
     at_most: int | None = Field(default=None, ge=1)
+    """How many contacts a company may name; left out: any number."""
+    at_most_clause: Clause | None = None
     roles: tuple[Name, ...] = ()
+    """The roles that a company fills; one person may hold several."""
+    roles_clause: Clause | None = None
 
 
 class ScopeTerms(Part):

@@ -163,8 +163,8 @@ class EmbeddedServer:
             process = await self._launch(executable, ports)
             while process.returncode is None:
                 # At a usual port another server may answer, ours having lost a race for it; the port of the metrics is
-                # ours alone, and one that lost ends before it opens that.
-                if await asyncio.to_thread(listens, ports.metrics):
+                # ours alone, and one that lost ends before it opens that. The UI comes up last.
+                if await asyncio.to_thread(_listens, ports):
                     with contextlib.suppress(RuntimeError, RPCError):
                         return await Client.connect(self.target)
                 await asyncio.sleep(0.05)
@@ -212,6 +212,10 @@ class EmbeddedServer:
             update.config.workflow_execution_retention_ttl.FromTimedelta(self._retention)
             await service.update_namespace(update)
         await register(client, self._keys)
+
+
+def _listens(ports: Ports) -> bool:
+    return listens(ports.metrics) and listens(ports.ui)
 
 
 async def _watch(pid: int) -> asyncio.subprocess.Process:

@@ -96,6 +96,8 @@ class _Check:
         self.playbooks: dict[str, Sheet[Playbook]] = {}
         self.teams: dict[str, Sheet[Team]] = {}
         self.customers: list[Sheet[Customer]] = []
+        self.whole = True
+        """False once a contract can't be read: whether a step ever fires can't be told then."""
 
     def run(self, files: Sequence[Path]) -> list[Finding]:
         for path in files:
@@ -110,7 +112,8 @@ class _Check:
             for team in teams.values():
                 self._doubts(contract, disposition_doubts(contract.model, team.model))
         for ladder, users in self._ladders():
-            self._doubts(ladder, ladder_doubts(users, ladder.model, self.today))
+            if self.whole:
+                self._doubts(ladder, ladder_doubts(users, ladder.model, self.today))
             for _, coverage in coverages:
                 self._doubts(ladder, staffing_doubts(users, ladder.model, coverage))
         for customer in self.customers:
@@ -118,7 +121,10 @@ class _Check:
         return self.found
 
     def _take(self, path: Path) -> None:
-        kind = kind_of(path) if path.is_file() else "contract"
+        if not path.is_file():
+            self._fault(Fault(shown(path), 1, "there is no such file; write the path of a policy's file"))
+            return
+        kind = kind_of(path)
         match kind:
             case "contract":
                 self._keep(self.contracts, Contract, kind, path)
@@ -184,7 +190,9 @@ class _Check:
             if name in self._names("playbook"):
                 wanted.update(self._named(self.shelf.playbook_sheet, [name]))
                 continue
-            said = f'playbook is "{name}", which is not on the shelf; write one of: {", ".join(self._names("playbook"))}'
+            said = (
+                f'playbook is "{name}", which is not on the shelf; write one of: {", ".join(self._names("playbook"))}'
+            )
             self._fault(Fault(user.file, user.document.line(("playbook",)), said))
         if self.teams:
             others = {c.playbook for c in known.values()} - wanted.keys()
@@ -203,19 +211,22 @@ class _Check:
             try:
                 made[path.stem] = self.shelf.sheet(Contract, "contract", path)
             except PolicyFileError:
-                continue
+                self.whole = False
         return made
 
     def _customer(self, sheet: Sheet[Customer]) -> None:
         customer, contract = sheet.model, None
         if customer.contract is not None:
-            kept, near = self.contracts.get(customer.contract), beside(sheet.path, "contract", customer.contract)
-            try:
-                if kept is None and near.is_file():
-                    kept = self.shelf.sheet(Contract, "contract", near)
-                contract = kept.model if kept else self.shelf.contract(customer.contract)
-            except PolicyFileError as error:
-                said = f'contract is "{customer.contract}"; {error.faults[0].sentence}'
+            name = customer.contract
+            near = beside(sheet.path, "contract", name)
+            if name in self.contracts:
+                contract = self.contracts[name].model
+            elif near.is_file() or name in self._names("contract"):
+                path = near if near.is_file() else self.shelf.root / "contracts" / f"{name}.yaml"
+                found = self._sheet(Contract, "contract", path)
+                contract = found.model if found else None
+            else:
+                said = f'contract is "{name}", which is not on the shelf; write one of: {", ".join(self._names("contract"))}'
                 self._fault(Fault(sheet.file, sheet.document.line(("contract",)), said))
         self._doubts(sheet, customer_doubts(customer, contract))
         others = [*self.customers, *(s for s in self._other_customers() if s.path.resolve() != sheet.path.resolve())]

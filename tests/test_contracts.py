@@ -293,7 +293,8 @@ def test_B09_the_response_is_a_target(bugzero: Contract) -> None:
 def test_B10_B11_B13_ten_contacts_at_most_six_roles_and_nobody_else(bugzero: Contract) -> None:
     terms = bugzero.contacts
     assert terms is not None
-    assert (terms.clause, terms.only_authorized, terms.at_most) == ("B13", True, 10)
+    assert (terms.clause, terms.only_authorized) == ("B13", True)
+    assert (terms.at_most_clause, terms.at_most, terms.roles_clause) == ("B10", 10, "B11")
     assert set(terms.roles) == {
         "primary_business",
         "secondary_business",

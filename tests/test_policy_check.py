@@ -224,9 +224,17 @@ def test_a_contract_on_another_shelf_finds_its_playbook_beside_it(root: Path) ->
             "eli: {name: Eli, absences: [{first: 2031-01-01, last: 2033-01-01}]}",
             "members.eli is on duty at no time in the 53 weeks from 2031-07-01; check the hours and absences",
         ),
-        ("eli: {name: Eli, channel: log}", "eli: {name: Eli, channel: email}", "members.eli has the channel email and no address"),
+        (
+            "eli: {name: Eli, channel: log}",
+            "eli: {name: Eli, channel: email}",
+            "members.eli has the channel email and no address",
+        ),
         ("members: [dana, eli]", "members: [dana]", "members.eli is in no tier and no role, so nobody ever asks them"),
-        ("    members: [farid]", "    members: [farid]\n  - {title: Empty, members: []}", "tiers.2 (Empty) has no members"),
+        (
+            "    members: [farid]",
+            "    members: [farid]\n  - {title: Empty, members: []}",
+            "tiers.2 (Empty) has no members",
+        ),
         ("lead: [farid]", "lead: []", None),
     ],
 )
@@ -270,7 +278,7 @@ def test_X02_a_rung_with_nobody_on_duty_before_its_deadline_is_warned_of(
     assert steps == {"steps.0 (unacknowledged 50%)", "steps.1 (75%)", "steps.2 (90%)"}
     assert all(f.file.endswith("playbooks/default.yaml") and f.severity == "warning" for f in found)
     (share,) = [f for f in found if "(75%)" in f.message]
-    assert "nobody whom it tells is on duty before the deadline; for example, S1 received Tue 2031-07-01" in share.message
+    assert "nobody whom it tells is on duty before the deadline; for example, S1 received " in share.message
     assert "the fallback gwen is told instead" in share.message
 
 
@@ -335,13 +343,17 @@ def test_what_is_warned_of_is_what_a_walk_through_every_half_hour_finds(name: st
 # Customers
 
 
-def test_B10_more_contacts_than_the_contract_allows_is_an_error(root: Path, check: Callable[..., list[Finding]]) -> None:
+def test_B10_more_contacts_than_the_contract_allows_is_an_error(
+    root: Path, check: Callable[..., list[Finding]]
+) -> None:
     people = "\n".join(f"  - {{email: c{i}@acme.example, roles: [technical]}}" for i in range(11))
     (root / "customers/acme.yaml").write_text(f"id: acme\ncontract: bugzero\ncontacts:\n{people}\n")
     error, warning = sorted(check("customers/acme.yaml"), key=lambda f: f.severity)
     assert (error.severity, error.line) == ("error", 14)
-    assert error.message == "contacts has 11; the contract allows at most 10 (B13)"
-    assert warning.message.startswith("contacts leaves roles unfilled (B13): primary_business, secondary_business, support")
+    assert error.message == "contacts has 11; the contract allows at most 10 (B10)"
+    assert warning.message.startswith(
+        "contacts leaves roles unfilled (B11): primary_business, secondary_business, support"
+    )
 
 
 def test_B11_B13_a_contact_of_an_unknown_role_and_no_contact_at_all_are_warned_of(
@@ -359,7 +371,7 @@ def test_a_customers_unknown_contract_is_an_error(root: Path, check: Callable[..
     line = spoil(root / "customers/acme.yaml", "contract: tromzo", "contract: tromso")
     (found,) = check("customers/acme.yaml")
     assert (found.severity, found.line) == ("error", line)
-    assert found.message.startswith('contract is "tromso"; there is no contract \'tromso\'; write one of: bugzero')
+    assert found.message.startswith('contract is "tromso", which is not on the shelf; write one of: bugzero')
 
 
 def test_two_customers_with_one_domain_are_an_error(root: Path, check: Callable[..., list[Finding]]) -> None:

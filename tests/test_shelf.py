@@ -72,7 +72,11 @@ def test_a_value_is_found_on_its_keys_line() -> None:
         ("a:\n\tb: 1\n", 2, "a tab stands where only spaces may; indent with spaces"),
         ("a: 1\n---\nb: 2\n", 2, "a second document begins here; keep one document a file"),
         ("a: &x [*x]\n", 1, "a.0 holds itself by an alias; write the value out"),
-        ("a: 1\n<<: {b: 1}\n", 2, "`<<` merges nothing here; write the values out, or name them with `&name` and `*name`"),
+        (
+            "a: 1\n<<: {b: 1}\n",
+            2,
+            "`<<` merges nothing here; write the values out, or name them with `&name` and `*name`",
+        ),
         ("a: 1\nb: *x\n", 2, "found undefined alias 'x'; name the value with `&` before"),
         ("a: 1\nb: !!python/object:os.system x\n", 2, "tag:yaml.org,2002:python/object:os.system; write plain values"),
         ("a: b: c\n", 1, "a `:` stands where no value may begin"),
@@ -212,7 +216,9 @@ def test_a_path_is_taken_relative_to_a_base_and_never_without(root: Path, tmp_pa
 
 
 def test_a_path_that_leads_nowhere_says_so(root: Path, tmp_path: Path) -> None:
-    assert refusal(Shelf(root), "no.yaml", tmp_path) == ["1: there is no such file; write the path of a contract's file"]
+    assert refusal(Shelf(root), "no.yaml", tmp_path) == [
+        "1: there is no such file; write the path of a contract's file"
+    ]
 
 
 def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(root: Path) -> None:
