@@ -86,6 +86,7 @@ class Conversation:
                 raise ChannelRefused(f"{self._where} offers no STARTTLS, and without it nothing is sent")
             self._limit(smtp)
             smtp.starttls(context=ssl.create_default_context())
+            smtp.ehlo_or_helo_if_needed()
         if self._server.user is not None:
             self._limit(smtp)
             smtp.login(self._server.user, self._server.password or "")

@@ -22,6 +22,7 @@ from sla.steps import Step
 
 TEMPLATES = Path(__file__).parent / "templates"
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d\S*")
+_PERCENT = re.compile(r"([0-9]{1,4})(?:\.[0-9]+)?%")
 _RANK = (
     "reassignment",
     "escalation",
@@ -141,7 +142,7 @@ def _view(step: Step, notice: Notice, incident: IncidentFacts, to_customer: bool
         "late": "declared_missed" in facts or rung == "100%" or rung.startswith("miss"),
         "unacknowledged": rung.startswith("unacknowledged"),
         "after": rung.partition("+")[2].strip() if rung.startswith("miss") else "",
-        "used": facts.get("used_percent", "").rstrip("%") or "".join(re.findall(r"(\d+)%", rung)[:1]),
+        "used": "".join(_PERCENT.findall(f"{facts.get('used_percent', '')}% {rung}")[:1]),
         "rung": rung,
         "commitment": facts.get("commitment", ""),
         "missed": "Breach" if guarantee else "Missed target",

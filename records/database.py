@@ -1,5 +1,7 @@
 """How to reach the database: SQLite by default, PostgreSQL in production; one URL for the migrations and the engine."""
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _CONNECT_SECONDS = 5
+_PATIENCE_SECONDS = 5
 _UPGRADE_LOCK = 0x9AC7_4EE9
 _ALLOWED = "write sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME"
 
@@ -23,7 +26,7 @@ def default_url(state: Path) -> str:
 def engine(url: str) -> AsyncEngine:
     """The engine that the stores share. Whoever makes it disposes of it (`await engine.dispose()`).
 
-    SQLite: write-ahead log, full sync, five seconds' patience with another writer.
+    SQLite: full sync, five seconds' patience with another writer; the write-ahead log is laid by `upgrade`.
 
     Raises:
         ValueError: `url` is none of the two kinds; the sentence never repeats the URL.
@@ -44,23 +47,22 @@ def upgrade(url: str) -> None:
     Raises:
         ValueError: as for `engine`.
     """
-    target = _parse(url)
-    made = _sync_engine(target)
+    made = _sync_engine(_parse(url))
     try:
         with made.begin() as connection:
-            migrate(connection, "head")
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
+            command.upgrade(alembic_config(connection), "head")
     finally:
         made.dispose()
 
 
-def migrate(connection: Connection, revision: str) -> None:
-    """Run the migrations up to `revision` within the connection's transaction."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
+def alembic_config(connection: Connection) -> Config:
+    """What Alembic's commands need to work over this connection, within its transaction."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    return config
 
 
 def _parse(url: str) -> URL:
@@ -86,6 +88,7 @@ def _sync_engine(target: URL) -> Engine:
     Path(target.database).parent.mkdir(parents=True, exist_ok=True)
     made = create_engine(target)
     event.listen(made, "connect", _pragmas)
+    event.listen(made, "connect", _write_ahead)
     event.listen(made, "connect", _no_hidden_transactions)
     event.listen(made, "begin", _begin_as_writer)
     return made
@@ -93,9 +96,23 @@ def _sync_engine(target: URL) -> Engine:
 
 def _pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    for setting in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for setting in (f"busy_timeout={_PATIENCE_SECONDS * 1000}", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {setting}")
     cursor.close()
+
+
+def _write_ahead(connection: Any, _record: Any) -> None:
+    """Switch the file to its write-ahead log, for good. SQLite does not wait here for another who is just doing it."""
+    ends = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() >= ends:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _no_hidden_transactions(connection: Any, _record: Any) -> None:

@@ -12,8 +12,8 @@ from pydantic_core import ErrorDetails
 from records.yaml_lines import Document, Path
 
 HINTS = {
-    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "a name of at most 64 letters, digits, `_`, `.` and `-` that begins with a letter or digit",
-    r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,79}$": "a name of at most 80 letters, digits, `_`, `.`, `@` and `-` that begins with a letter or digit",
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "letters, digits, `_`, `.`, `-`, at most 64, a letter or digit first",
+    r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,79}$": "letters, digits, `_`, `.`, `@`, `-`, at most 80, a letter or digit first",
     r"^[A-Z][A-Z0-9]*[0-9]{2}$": "the id of a clause, such as T06",
     r"^[a-z]{2,3}$": "the code of a language, such as en",
     r"^[^@\s]+@[^@\s]+$": "an e-mail address, such as ann@acme.example",

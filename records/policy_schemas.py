@@ -76,7 +76,7 @@ def _field_docs(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _tidy(part: Any) -> Any:
-    """Without the titles that pydantic makes of field names, and with descriptions of one paragraph, as an editor shows them."""
+    """Without the titles that pydantic makes of field names; descriptions in one paragraph, as an editor shows them."""
     if isinstance(part, list):
         return [_tidy(item) for item in part]
     if not isinstance(part, dict):

@@ -1,4 +1,4 @@
-"""The shelf of policies: contracts, playbooks, teams and customers, read from YAML files and read again when one changes."""
+"""The shelf of policies: contracts, playbooks, teams and customers in YAML files, read again when one changes."""
 
 import os
 from collections.abc import Iterator
@@ -99,9 +99,9 @@ class Shelf:
         """Every customer by its id; no id, domain or contact belongs to two."""
         return {sheet.model.id: sheet.model for sheet in self.customer_sheets()}
 
-    def customer(self, id: str) -> Customer | None:
+    def customer(self, customer_id: str) -> Customer | None:
         """The customer of that id, or None."""
-        return self.customers().get(id)
+        return self.customers().get(customer_id)
 
     def customer_of(self, email: str) -> str | None:
         """The id of the customer whose contact it is, else of the one whose domain it is, else None."""
@@ -228,12 +228,12 @@ def _load(model: type[M], kind: Kind, path: Path, *, named: bool) -> "Sheet[M] |
 
 def _unknown_names(model: BaseModel) -> Iterator[tuple[tuple[str | int, ...], PolicyError]]:
     """Zones and countries that nobody knows: a calendar looks them up only when it is pinned."""
-    calendars: dict[tuple[str | int, ...], BusinessCalendar | None] = {}
-    if isinstance(model, Contract):
-        calendars = {("hours",): model.hours}
-    elif isinstance(model, Team):
-        calendars = {("hours",): model.hours} | {("members", id, "hours"): m.hours for id, m in model.members.items()}
-    for path, calendar in calendars.items():
+    calendars: list[tuple[tuple[str | int, ...], BusinessCalendar | None]] = []
+    if isinstance(model, Contract | Team):
+        calendars.append((("hours",), model.hours))
+    if isinstance(model, Team):
+        calendars += [(("members", name, "hours"), member.hours) for name, member in model.members.items()]
+    for path, calendar in calendars:
         try:
             if calendar is not None:
                 calendar.pin(_ANY_DAY, _ANY_DAY)

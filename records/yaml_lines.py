@@ -185,4 +185,5 @@ def _syntax(error: yaml.MarkedYAMLError) -> str:
     if "undefined alias" in problem:
         return f"{problem}; name the value with `&` before"
     context = f" ({error.context})" if error.context else ""
-    return f"this is no YAML: {problem}{context}; look at the indentation, brackets and quotes of this line and the one before"
+    look = "look at the indentation, brackets and quotes of this line and the one before"
+    return f"this is no YAML: {problem}{context}; {look}"

@@ -5,9 +5,7 @@ only activities and the command line call it. What it makes, a `PinnedCalendar`,
 """
 
 import difflib
-import re
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
 from importlib import metadata, resources
@@ -20,17 +18,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sla.civil import EPOCH, OffsetChange
 from sla.errors import (
-    BadDate,
-    BadHours,
     BadWindow,
-    EmptyWeek,
     PolicyError,
     UnknownCountry,
     UnknownSubdivision,
     UnknownZone,
+    shown,
 )
-from sla.hours import HOURS_PATTERN, WEEKDAYS, Ranges, check_tail, parse_day, read_texts
+from sla.hours import HOURS_PATTERN, WEEKDAYS, Ranges, check_tail, parse_day
 from sla.timetable import ClosedDay, PinnedCalendar, SpecialDay
+from sla.written import EARLIEST, LATEST, read_dates, read_special_days, read_week
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 HoursText = Annotated[str, Field(pattern=HOURS_PATTERN, examples=["06:00-18:00", "18:00-24:00", "22:00-06:00"])]
@@ -38,8 +35,6 @@ HoursText = Annotated[str, Field(pattern=HOURS_PATTERN, examples=["06:00-18:00",
 TZDATA_VERSION: str = tzdata.IANA_VERSION
 HOLIDAYS_VERSION = metadata.version("holidays")
 LONGEST_WINDOW = timedelta(days=36_525)
-_EARLIEST, _LATEST = date(1900, 1, 1), date(9990, 12, 31)
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DAY = timedelta(days=1)
 
 
@@ -101,49 +96,18 @@ class BusinessCalendar(BaseModel):
 
     @field_validator("hours", mode="before")
     @classmethod
-    def _week(cls, value: object) -> object:
-        if not isinstance(value, Mapping):
-            raise BadHours(f"hours is {value!r}; write a list of ranges for each day of: {', '.join(WEEKDAYS)}")
-        for day in value:
-            if day not in WEEKDAYS:
-                raise BadHours(f"hours names {day!r}; write one of: {', '.join(WEEKDAYS)}")
-        texts = {
-            day: read_texts(value[day], f"hours.{day}", (day,))
-            for day in WEEKDAYS
-            if value.get(day) not in (None, [], ())
-        }
-        if not texts:
-            raise EmptyWeek("hours has no open hour in the week; write at least one range, such as mon: [06:00-18:00]")
-        week = [parse_day(texts.get(day, ()), f"hours.{day}", (day,)) for day in WEEKDAYS]
-        for index, day in enumerate(WEEKDAYS):
-            after = (index + 1) % 7
-            check_tail(week[index], f"hours.{day}", week[after], f"hours.{WEEKDAYS[after]}", (day,))
-        return texts
+    def _hours(cls, value: object) -> object:
+        return read_week(value)
 
     @field_validator("closures", mode="before")
     @classmethod
     def _closures(cls, value: object) -> object:
-        if isinstance(value, str) or not isinstance(value, Iterable):
-            raise BadDate(f"closures is {value!r}; write a list of dates such as [2031-12-24]")
-        return tuple(sorted({_day(item, "closures", (str(index),)) for index, item in enumerate(value)}))
+        return read_dates(value, "closures")
 
     @field_validator("special_hours", mode="before")
     @classmethod
-    def _special(cls, value: object) -> object:
-        if not isinstance(value, Mapping):
-            raise BadHours(
-                f"special_hours is {value!r}; write a list of ranges for each date, such as 2031-12-31: [06:00-12:00]"
-            )
-        special = {}
-        for key, given in value.items():
-            where = (str(key),)
-            day = _day(key, "special_hours", where)
-            texts = read_texts(given, f"special_hours.{day}", where)
-            if not texts:
-                raise BadHours(f"special_hours.{day} is empty; write a range, or name the date under closures", where)
-            parse_day(texts, f"special_hours.{day}", where)
-            special[day] = texts
-        return dict(sorted(special.items()))
+    def _special_hours(cls, value: object) -> object:
+        return read_special_days(value, "special_hours")
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -190,20 +154,10 @@ class BusinessCalendar(BaseModel):
         )
 
 
-def _day(value: object, place: str, where: tuple[str, ...]) -> date:
-    day = value if isinstance(value, date) and not isinstance(value, datetime) else None
-    if isinstance(value, str) and _DATE.fullmatch(value):
-        with suppress(ValueError):
-            day = date.fromisoformat(value)
-    if day is not None and _EARLIEST <= day <= _LATEST:
-        return day
-    raise BadDate(f'{place} has "{value}"; write a date such as 2031-12-24', where)
-
-
 def _check_window(first: date, last: date) -> None:
     for day in (first, last):
-        if isinstance(day, datetime) or not _EARLIEST <= day <= _LATEST:
-            raise BadWindow(f"{day} can't be pinned; give local dates from {_EARLIEST} to {_LATEST}")
+        if isinstance(day, datetime) or not EARLIEST <= day <= LATEST:
+            raise BadWindow(f"{day} can't be pinned; give local dates from {EARLIEST} to {LATEST}")
     if not timedelta(0) <= last - first <= LONGEST_WINDOW:
         raise BadWindow(f"{first} to {last} can't be pinned; give the earlier date first, and at most a hundred years")
 
@@ -218,7 +172,7 @@ def _zone(name: str) -> ZoneInfo:
     # Only a listed name becomes a path.
     if name not in _zone_names():
         raise UnknownZone(
-            f'timezone is "{name}", which the IANA data ({TZDATA_VERSION}) does not know; '
+            f"timezone is {shown(name)}, which the IANA data ({TZDATA_VERSION}) does not know; "
             + _did_you_mean(
                 name,
                 (known for known in _zone_names() if "/" in known or known == "UTC"),
@@ -258,7 +212,7 @@ def _public_holidays(rule: PublicHolidays, years: tuple[int, ...]) -> tuple[tupl
     countries = list_supported_countries()
     if rule.country not in countries:
         raise UnknownCountry(
-            f'holidays.country is "{rule.country}", which the holidays package ({HOLIDAYS_VERSION}) does not know; '
+            f"holidays.country is {shown(rule.country)}, which `holidays` {HOLIDAYS_VERSION} does not know; "
             + _did_you_mean(rule.country, countries, "write an ISO 3166 code such as US, CA or DE")
         )
     try:
@@ -266,7 +220,7 @@ def _public_holidays(rule: PublicHolidays, years: tuple[int, ...]) -> tuple[tupl
     except NotImplementedError:
         allowed = ", ".join(countries[rule.country])
         raise UnknownSubdivision(
-            f'holidays.subdivision is "{rule.subdivision}", which is none of {rule.country}; '
+            f"holidays.subdivision is {shown(rule.subdivision)}, which is none of {rule.country}; "
             + (f"write one of: {allowed}" if allowed else "leave it out, for it has none")
         ) from None
     return tuple(sorted(known.items()))

@@ -30,7 +30,7 @@ def to_us(instant: datetime) -> int:
     try:
         return span_us(instant - EPOCH)
     except TypeError:
-        raise naive(instant) from None
+        raise _no_instant(instant) from None
 
 
 def from_us(us: int) -> datetime:
@@ -38,11 +38,21 @@ def from_us(us: int) -> datetime:
     return EPOCH + MICROSECOND * us
 
 
-def naive(instant: object) -> Exception:
-    """The error to raise for what should have been an aware datetime."""
+def to_utc(instant: datetime) -> datetime:
+    """The same instant in UTC.
+
+    Raises:
+        NaiveDatetime: `instant` carries no offset.
+    """
+    if instant.utcoffset() is None:
+        raise _no_instant(instant)
+    return instant.astimezone(UTC)
+
+
+def _no_instant(instant: object) -> Exception:
     if isinstance(instant, datetime):
-        shown = instant.isoformat(" ")
-        return NaiveDatetime(f"{shown} has no UTC offset; give one, such as {shown}+00:00")
+        text = instant.isoformat(" ")
+        return NaiveDatetime(f"{text} has no UTC offset; give one, such as {text}+00:00")
     return TypeError(f"{instant!r} is no instant; give a datetime with a UTC offset")
 
 

@@ -165,6 +165,7 @@ def _runs_of(name: str, terms: ClockTerms, facts: Facts, table: Timetable) -> li
 
 def _one(name: str, base: str, terms: ClockTerms, facts: Facts, table: Timetable, start: int | None) -> Clock:
     stops = sorted({at for kind in terms.stops for at in facts.stops.get(kind, [])})
+    asked = start
     if start is not None:
         start = next((b for a, b in facts.suspended if a <= start and (b is None or start < b)), start)
     priorities = tuple(facts.priorities)
@@ -173,7 +174,9 @@ def _one(name: str, base: str, terms: ClockTerms, facts: Facts, table: Timetable
     runs: list[Stretch] = []
     at, stopped = start, None
     while True:
-        ends = (s for s in stops if s >= at) if runs or terms.repeats else (max(s, at) for s in stops)
+        # What came before the first start, or while it was put off by a suspension, stops the clock as it starts.
+        counted = stops if not terms.repeats else (s for s in stops if asked is not None and s >= asked)
+        ends = (s for s in stops if s >= at) if runs else (max(s, at) for s in counted)
         stopped = next(ends, None)
         runs.append((at, stopped))
         again = next((r for r in facts.reopened if stopped is not None and r > stopped), None) if terms.restarts else None

@@ -25,7 +25,10 @@ _MINUTE = 60 * SECOND_US
 
 @dataclass(frozen=True)
 class Coverage:
-    """A team's hours of duty from `first` on, for 53 weeks. Compiles calendars, so it is built outside workflows only."""
+    """A team's hours of duty from `first` on, for 53 weeks.
+
+    Compiles calendars, so it is asked outside workflows only.
+    """
 
     team: Team
     first: date
@@ -73,7 +76,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """An example of a rung that finds nobody: the ticket's receipt, the firing, the deadline, and when somebody is back."""
+    """An example of a rung that finds nobody: receipt, firing, deadline, and when somebody is back (None: never)."""
 
     priority: str
     received: datetime
@@ -91,7 +94,7 @@ def audience(step: LadderStep, team: Team) -> frozenset[str]:
 
 
 def quiet(contract: Contract, clock: str, step: LadderStep, coverage: Coverage) -> Quiet | None:
-    """The first example of a rung on a clock that finds nobody of its audience on duty; None: it always finds somebody."""
+    """The first example of a rung on a clock that finds nobody of its audience on duty; None: it always finds one."""
     people = audience(step, coverage.team)
     gaps = coverage.gaps(people) if people else []
     if not gaps:

@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from sla.civil import SECOND_US
-from sla.errors import BadDuration
+from sla.errors import BadDuration, shown
 from sla.timetable import Timetable
 
 
@@ -114,5 +114,6 @@ class Duration:
 
 
 def _sentence(value: object) -> str:
-    shown = f'"{value}"' if isinstance(value, str) else str(value)
-    return f"{shown}; write a whole number and one of: business hours, business days, elapsed hours, calendar weeks"
+    return (
+        f"{shown(value)}; write a whole number and one of: business hours, business days, elapsed hours, calendar weeks"
+    )

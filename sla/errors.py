@@ -2,8 +2,20 @@
 
 # ruff: noqa: N818 - an error is named by what is wrong: `NaiveDatetime`, `EmptyWeek`.
 
+import json
 from datetime import date
 from typing import Literal
+
+LONGEST_SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """What was written, as an error shows it: text in double quotes, all on one line, and not endlessly."""
+    if isinstance(value, str):
+        text = json.dumps(value, ensure_ascii=False)
+    else:
+        text = " ".join((str(value) if isinstance(value, date) else repr(value)).split())
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
 
 
 class PolicyError(ValueError):

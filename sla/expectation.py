@@ -29,7 +29,7 @@ def differences(expected: Any, got: Any, table: Timetable, path: str = "expect")
 
 
 def _entry(key: str, value: Any, got: dict[str, Any], table: Timetable, path: str) -> list[str]:
-    if key in ("used", "left") and f"{key}_seconds" in got:
+    if key in ("used", "left") and f"{key}_seconds" in got and value is not None:
         wanted = _seconds(value)
         if wanted is None:
             return [f"{path}: {value!r} is no span of time; write for example 30 business minutes"]
@@ -42,6 +42,7 @@ def _entry(key: str, value: Any, got: dict[str, Any], table: Timetable, path: st
             for notice in sent
             if not differences(unwanted, notice, table)
         ]
+    key = f"{key}_seconds" if key in ("used", "left") else key
     if key not in got:
         return [f"{path}: expected {value!r}, got nothing: there is only {', '.join(map(str, got)) or 'nothing'}"]
     return differences(value, got[key], table, path)

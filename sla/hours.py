@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from sla.errors import BadHours
+from sla.errors import BadHours, shown
 
 DAY = 86_400
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -19,17 +19,6 @@ Ranges = tuple[Range, ...]
 _HOURS = re.compile(HOURS_PATTERN)
 
 
-def read_texts(value: object, place: str, where: tuple[str, ...]) -> tuple[str, ...]:
-    """The texts of a day's ranges, from whatever an author wrote.
-
-    Raises:
-        BadHours: it is no list of texts.
-    """
-    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    raise BadHours(f"{place} is {value!r}; write a list of ranges such as [06:00-18:00]", where)
-
-
 def parse_range(text: str, place: str, where: tuple[str, ...] = ()) -> Range:
     """One range. `24:00` is the midnight that ends the day; an end at or before the start lies on the next day.
 
@@ -38,10 +27,12 @@ def parse_range(text: str, place: str, where: tuple[str, ...] = ()) -> Range:
     """
     if not _HOURS.match(text) or text.endswith("\n"):
         allowed = "write a range such as 06:00-18:00, 18:00-24:00, or across midnight 22:00-06:00"
-        raise BadHours(f'{place} has "{text}"; {allowed}', where)
+        raise BadHours(f"{place} has {shown(text)}; {allowed}", where)
     opens, closes = (_seconds(time) for time in text.split("-"))
     if opens == closes:
-        raise BadHours(f'{place} has "{text}", which ends as it starts; for the whole day write 00:00-24:00', where)
+        raise BadHours(
+            f"{place} has {shown(text)}, which ends as it starts; for the whole day write 00:00-24:00", where
+        )
     return opens, closes if closes > opens else closes + DAY
 
 
@@ -54,7 +45,7 @@ def parse_day(texts: Sequence[str], place: str, where: tuple[str, ...] = ()) -> 
     ranges = sorted(parse_range(text, place, where) for text in texts)
     for early, late in pairwise(ranges):
         if late[0] < early[1]:
-            both = f"{show(early)} and {show(late)}"
+            both = f"{as_written(early)} and {as_written(late)}"
             raise BadHours(f"{place} has {both}, which overlap; write ranges that share no time", where)
     return tuple(ranges)
 
@@ -68,14 +59,11 @@ def check_tail(day: Ranges, place: str, following: Ranges, following_place: str,
     for early in day:
         for late in following:
             if late[0] < early[1] - DAY:
-                into = f"{show(late)} of {following_place}"
-                sentence = (
-                    f"{place} has {show(early)}, which runs past midnight into {into}; write ranges that share no time"
-                )
-                raise BadHours(sentence, where)
+                crossing = f"{as_written(early)}, which runs past midnight into {as_written(late)} of {following_place}"
+                raise BadHours(f"{place} has {crossing}; write ranges that share no time", where)
 
 
-def show(hours: Range) -> str:
+def as_written(hours: Range) -> str:
     """A range as an author writes it."""
     opens, closes = hours
     return f"{_clock(opens)}-{_clock(closes - DAY if closes > DAY else closes)}"

@@ -64,7 +64,9 @@ class Player:
 
     def _next_change(self, incident: Incident) -> datetime | None:
         view = incident.view(self.now)
-        return None if view.closed else view.next_change_at
+        if view.closed:
+            return None
+        return self.now if view.owed else view.next_change_at
 
     def _hear(self, line: Line) -> None:
         if isinstance(line.word, AccountDelivery):

@@ -14,7 +14,7 @@ from sla.events import ACCOUNT_EVENT, ACCOUNT_EVENT_NAMES, EVENT_NAMES, INCIDENT
 from sla.policy import Contract
 from sla.timetable import Timetable
 
-ENVELOPE = ("at", "received", "ticket", "customer", "product", "event")
+ENVELOPE = ("at", "received", "ticket", "customer", "event")
 
 
 class StoryError(ValueError):

@@ -19,7 +19,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
-from starter.ports import HOST, Ports, choose, listens
+from starter.ports import HOST, Ports, choose, claim_usual, listens
 from starter.search_attributes import register
 from starter.state_dir import Addresses, ServerError, StateDir
 
@@ -81,6 +81,7 @@ class EmbeddedServer:
         self._addresses: Addresses | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._minder: asyncio.Task[None] | None = None
+        self._usual: int | None = None
 
     @property
     def addresses(self) -> Addresses:
@@ -155,19 +156,22 @@ class EmbeddedServer:
         if self._minder is not None:
             await self._minder
         self._process = self._minder = self._addresses = None
+        if self._usual is not None:
+            os.close(self._usual)
+            self._usual = None
         self._folder.release()
 
     async def _reached(self, executable: Path) -> Client:
-        for usual in (True, False):
+        self._usual = claim_usual()
+        for usual in (self._usual is not None, False):
             ports = choose(*self._asked, usual=usual)
             process = await self._launch(executable, ports)
             while process.returncode is None:
-                # At a usual port another server may answer, ours having lost a race for it; the port of the metrics is
-                # ours alone, and one that lost ends before it opens that. The UI comes up last.
                 if await asyncio.to_thread(_listens, ports):
                     with contextlib.suppress(RuntimeError, RPCError):
                         return await Client.connect(self.target)
                 await asyncio.sleep(0.05)
+            # Somebody may have taken a port between our look and the server's: once more, then, on others.
             words = self._folder.last_words()
             if "address already in use" not in words:
                 break
@@ -215,6 +219,7 @@ class EmbeddedServer:
 
 
 def _listens(ports: Ports) -> bool:
+    """Whether the server is up: the UI comes up last, and the metrics' port can hardly be another's."""
     return listens(ports.metrics) and listens(ports.ui)
 
 

@@ -76,6 +76,8 @@ class _Stage:
             return await self._result()
 
     async def _play_on(self, until: datetime | None) -> None:
+        await self.clocks.to(self.now)
+        await self._links()
         while True:
             changes = [await self._next_change(links[-1]) for links in self.handles.values()]
             soonest = min((at for at in changes if at is not None), default=None)

@@ -11,20 +11,13 @@ from pydantic import BaseModel
 from records.policy_faults import Fault
 from records.shelf import MODELS, Kind, PolicyFileError, Sheet, Shelf, claims, shown
 from records.yaml_lines import YamlError, read
-from sla.check import (
-    Doubt,
-    contract_doubts,
-    customer_doubts,
-    disposition_doubts,
-    ladder_doubts,
-    staffing_doubts,
-    team_doubts,
-)
+from sla.check import Doubt, contract_doubts, customer_doubts, ladder_doubts
 from sla.coverage import Coverage
 from sla.customer import Customer
 from sla.playbook import Playbook
 from sla.policy import Contract
 from sla.roster import Team
+from sla.staffing import disposition_doubts, staffing_doubts, team_doubts
 
 M = TypeVar("M", bound=BaseModel)
 TOLD_BY: Final[dict[str, Kind]] = {"clocks": "contract", "steps": "playbook", "tiers": "team", "members": "team"}
@@ -48,8 +41,8 @@ class Finding:
 def check_files(paths: Sequence[Path], shelf: Shelf, today: date | None = None) -> list[Finding]:
     """What is wrong or suspicious in these files, and in what they lead to; no paths: the whole shelf.
 
-    A folder stands for the YAML files below it. Contracts, playbooks and teams among the files win over the shelf's of the
-    same name, so that a set of new files can be checked together. Reports everything; raises nothing.
+    A folder stands for the YAML files below it. Contracts, playbooks and teams among the files win over the shelf's of
+    the same name, so that a set of new files can be checked together. Reports everything; raises nothing.
     """
     return sorted(set(_Check(shelf, today or datetime.now(UTC).date()).run(_files(paths, shelf))))
 
@@ -190,10 +183,7 @@ class _Check:
             if name in self._names("playbook"):
                 wanted.update(self._named(self.shelf.playbook_sheet, [name]))
                 continue
-            said = (
-                f'playbook is "{name}", which is not on the shelf; write one of: {", ".join(self._names("playbook"))}'
-            )
-            self._fault(Fault(user.file, user.document.line(("playbook",)), said))
+            self._absent(user, "playbook", name)
         if self.teams:
             others = {c.playbook for c in known.values()} - wanted.keys()
             wanted.update(self._named(self.shelf.playbook_sheet, sorted(others & set(self._names("playbook")))))
@@ -226,15 +216,14 @@ class _Check:
                 found = self._sheet(Contract, "contract", path)
                 contract = found.model if found else None
             else:
-                said = f'contract is "{name}", which is not on the shelf; write one of: {", ".join(self._names("contract"))}'
-                self._fault(Fault(sheet.file, sheet.document.line(("contract",)), said))
+                self._absent(sheet, "contract", name)
         self._doubts(sheet, customer_doubts(customer, contract))
         others = [*self.customers, *(s for s in self._other_customers() if s.path.resolve() != sheet.path.resolve())]
-        for path, claimed, what in claims(customer):
+        for place, claimed, what in claims(customer):
             owner = next((o for o in others if o is not sheet and claimed in (c for _, c, _ in claims(o.model))), None)
             if owner is not None:
                 said = f"{what} belongs to the customer {owner.model.id!r} too, in {owner.file}; take one out"
-                self._fault(Fault(sheet.file, sheet.document.line(path), said))
+                self._fault(Fault(sheet.file, sheet.document.line(place), said))
 
     def _other_customers(self) -> Iterator[Sheet[Customer]]:
         for path in self.shelf.paths("customer"):
@@ -247,6 +236,10 @@ class _Check:
         for doubt in doubts:
             line = sheet.document.line(doubt.path)
             self.found.append(Finding(sheet.file, line, doubt.severity, doubt.sentence))
+
+    def _absent(self, sheet: Sheet[Any], kind: Kind, name: str) -> None:
+        said = f'{kind} is "{name}", which is not on the shelf; write one of: {", ".join(self._names(kind))}'
+        self._fault(Fault(sheet.file, sheet.document.line((kind,)), said))
 
     def _fault(self, fault: Fault) -> None:
         self.found.append(Finding(fault.file, fault.line, "error", fault.sentence))

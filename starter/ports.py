@@ -1,8 +1,12 @@
 """Choosing the embedded server's ports on loopback."""
 
 import contextlib
+import fcntl
+import os
 import socket
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 from starter.state_dir import ServerError
 
@@ -20,7 +24,25 @@ class Ports:
     http: int
 
 
-def choose(grpc: int | None, ui: int | None, metrics: int | None, *, usual: bool = True) -> Ports:
+def claim_usual() -> int | None:
+    """The right to the usual ports among this user's pactkeepers, as a file descriptor to close; None: another has it.
+
+    Two that start in the same moment both find a port free, and the one that loses it would reach the other's server.
+    """
+    path = Path(tempfile.gettempdir()) / f"pactkeeper-ports-{os.getuid()}.lock"
+    try:
+        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(opened)
+        return None
+    return opened
+
+
+def choose(grpc: int | None, ui: int | None, metrics: int | None, *, usual: bool) -> Ports:
     """The ports asked for; in place of None, the usual one if `usual` and it is free, else any free one.
 
     Raises:

@@ -116,9 +116,14 @@ class MailSink:
     mails: list[tuple[Envelope, EmailMessage]] = field(default_factory=list)
     effects: dict[str, EmailMessage] = field(default_factory=dict)
     hang: bool = False
+    hang_at_recipient: bool = False
+    reached: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+        if self.hang_at_recipient:
+            self.reached.set()
+            await asyncio.to_thread(self.released.wait, 10)
         if address in self.to_recipient:
             return self.to_recipient[address]
         envelope.rcpt_tos.append(address)
@@ -137,14 +142,22 @@ class MailSink:
         return "250 2.0.0 taken"
 
 
+class AnyPort(Controller):
+    """A controller on a port that the system chooses."""
+
+    def _trigger_server(self) -> None:
+        assert isinstance(self.server, asyncio.Server)
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()  # type: ignore[no-untyped-call]
+
+
 @contextlib.contextmanager
 def mail_sink(**options: Any) -> Iterator[MailSink]:
     """A running `MailSink` on a free port of 127.0.0.1; the options are aiosmtpd's."""
     sink = MailSink()
-    controller = Controller(sink, hostname="127.0.0.1", port=0, ready_timeout=10, **options)
+    controller = AnyPort(sink, hostname="127.0.0.1", port=0, ready_timeout=10, **options)
     controller.start()
-    assert controller.server is not None
-    sink.port = controller.server.sockets[0].getsockname()[1]
+    sink.port = controller.port
     try:
         yield sink
     finally:

@@ -1,4 +1,4 @@
-"""The three contracts as the shelf holds them: each value is what its clause promises, each reading of ours is marked."""
+"""The three contracts as the shelf holds them: each value is its clause's, each reading of ours is marked."""
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -89,7 +89,7 @@ def test_T01_three_channels_lead_in(tromzo: Contract) -> None:
 def test_T02_open_from_six_to_eighteen_Pacific_but_not_on_US_holidays(
     tromzo: Contract, local: str, expected: bool
 ) -> None:
-    """Monday to Friday; Independence Day, also where a Sunday moves it, Christmas where a Saturday does; after both clock changes."""
+    """Independence Day, also moved from a Sunday, Christmas moved from a Saturday; after both clock changes."""
     assert is_open(tromzo, local) is expected
 
 

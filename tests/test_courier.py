@@ -46,7 +46,7 @@ def settings(state: Path, web: WebSink | None = None, mail: MailSink | None = No
     """Settings for whatever receivers there are."""
     return CourierSettings(
         state=state,
-        webhook_url=web and web.url,
+        webhook_url=web.url if web else None,
         webhook_secret=SECRET if web else None,
         smtp=SmtpServer("127.0.0.1", mail.port) if mail else None,
         mail_from="support@tromzo.example" if mail else None,
@@ -137,8 +137,8 @@ async def test_a_database_that_is_down_keeps_no_page_from_going_out(
 @pytest.mark.parametrize(
     ("channel", "why"),
     [
-        ("email", "email is not set up here (PACKTKEEPER_SMTP_URL); written to the log"),
-        ("webhook", "webhook is not set up here (PACKTKEEPER_WEBHOOK_URL); written to the log"),
+        ("email", "email is not set up here (PACTKEEPER_SMTP_URL); written to the log"),
+        ("webhook", "webhook is not set up here (PACTKEEPER_WEBHOOK_URL); written to the log"),
         ("slack", "slack is not available in this version; written to the log"),
         ("phone", "phone is not available in this version; written to the log"),
         ("portal", "portal is not available in this version; written to the log"),
@@ -219,6 +219,10 @@ async def test_a_log_that_was_rotated_away_starts_anew(tmp_path: Path) -> None:
     (tmp_path / "notices.jsonl").rename(tmp_path / "notices.jsonl.1")
     await courier.send(message(key="two"))
     assert [line["key"] for line in log_lines(tmp_path)] == ["two"]
+    assert (await courier.send(message(key="two"))).repeated
+    (tmp_path / "notices.jsonl").rename(tmp_path / "notices.jsonl.2")
+    await Courier(settings(tmp_path), None, io.StringIO()).send(message(key="three", text="longer " * 200))
+    assert (await courier.send(message(key="three"))).repeated, "another worker's new file, longer than the old one"
 
 
 async def test_a_log_that_cannot_be_written_is_unavailable_in_one_sentence(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer
 
 from activities import dispatch
 from activities.attributes import ALL_KEYS
@@ -21,7 +22,8 @@ from sla.events import AccountDelivery, AgentReplied, Closed, CustomerReplied, D
 from sla.incident import IncidentState
 from starter.engines import Silent
 from starter.virtual_time import Clocks, Member, begins_at, start_environment
-from worker.build import build_worker
+from worker.build import build_worker, runner
+from workflows import WORKFLOWS
 
 MONDAY = datetime(2031, 7, 7, 17, 0, tzinfo=UTC)
 """10:00 in Los Angeles: support is open."""
@@ -208,6 +210,20 @@ async def test_R12_no_incident_that_opens_while_the_account_suspends_misses_it(d
             while (told := await _settles(desk.handle(f"r{i}")))["phase"] != "open":
                 await asyncio.sleep(0.05)
             assert [n["kind"] for n in told["notices"] if n["kind"] in ("suspension", "resumption")] == ["suspension"] * 2 + ["resumption"] * 2
+
+
+async def test_every_history_of_this_server_replays(restless: WorkflowEnvironment) -> None:
+    """What the tests above did, continue-as-new and local activities in long tasks included, replays clean."""
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=runner())
+    replayed = renewed = 0
+    async for found in restless.client.list_workflows(""):
+        history = await restless.client.get_workflow_handle(found.id, run_id=found.run_id).fetch_history()
+        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+        assert result.replay_failure is None, f"{found.id} {found.run_id}: {result.replay_failure}"
+        replayed += 1
+        renewed += history.events[-1].HasField("workflow_execution_continued_as_new_event_attributes")
+    assert replayed > 50
+    assert renewed > 5
 
 
 async def _settles(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:

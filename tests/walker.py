@@ -1,7 +1,7 @@
 """Business time counted minute by minute: slow, obviously right, and written apart from `sla`.
 
-It asks `zoneinfo` for everything, keeps open time as a plain set of short steps, and knows no search and no prefix sum. Hours
-and offsets must be whole steps; the questions may be of any microsecond.
+It asks `zoneinfo` for everything, keeps open time as a plain set of short steps, and knows no search and no prefix sum.
+Hours and offsets must be whole steps; the questions may be of any microsecond.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import tzdata
+import tzdata  # type: ignore[import-untyped]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

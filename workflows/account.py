@@ -25,6 +25,8 @@ class AccountWorkflow:
     @workflow.init
     def __init__(self, state: AccountState) -> None:
         self.state = state
+        self.woken = False
+        self._enrolled = set(state.enrolled)
         self._fold()
 
     @workflow.run
@@ -37,14 +39,16 @@ class AccountWorkflow:
             )  # fmt: skip
             self._fold()
         while True:
-            await workflow.wait_condition(self._has_work)
+            await workflow.wait_condition(lambda: self.woken or self._has_work())
+            # Only what woke us by an event of its own may decide this: see IncidentWorkflow._renew.
+            if self.woken and workflow.info().is_continue_as_new_suggested():
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                workflow.continue_as_new(self.state)
+            self.woken = False
             if self.state.told < self.state.ledger.version:
                 await self._tell()
             elif self._roll_is_long():
                 await self._count_roll()
-            if workflow.info().is_continue_as_new_suggested():
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                workflow.continue_as_new(self.state)
 
     @workflow.signal(dynamic=True)
     def heard(self, name: str, args: Sequence[RawValue]) -> None:
@@ -57,14 +61,16 @@ class AccountWorkflow:
         else:
             letter = {"at": workflow.now().isoformat(), "name": name[:200], "why": why[:500], "what": text}
             self.state.dead_letters = [*self.state.dead_letters, letter][-200:]
+        self.woken = True
 
     @workflow.update(name=names.ENROL, description="Enrol an incident and read the ledger, in one act.")
     async def enrol(self, incident: str) -> Ledger:
         """Enrolling and reading are one atomic act: no incident can miss a suspension."""
         await workflow.wait_condition(lambda: self.state.terms is not None)
-        if incident not in self._roll():
+        if incident not in self._enrolled:
             self.state.enrolled.append(incident)
-            self._roll().add(incident)
+            self._enrolled.add(incident)
+            self.woken = True
         return self.state.ledger
 
     @workflow.query(name=names.LEDGER, description="The ledger: standing, since when, every stretch of suspension.")
@@ -99,12 +105,7 @@ class AccountWorkflow:
         workflow.set_current_details(f"{self.state.customer}: {standing}{since}; {len(self.state.enrolled)} incidents enrolled")
 
     def _has_work(self) -> bool:
-        return self.state.told < self.state.ledger.version or self._roll_is_long() or workflow.info().is_continue_as_new_suggested()
-
-    def _roll(self) -> set[str]:
-        if not hasattr(self, "_enrolled"):
-            self._enrolled = set(self.state.enrolled)
-        return self._enrolled
+        return self.state.told < self.state.ledger.version or self._roll_is_long()
 
     def _roll_is_long(self) -> bool:
         return len(self.state.enrolled) >= max(ROLL_CALL, 2 * self.state.counted)

@@ -45,6 +45,7 @@ class IncidentWorkflow(Operators):
     def __init__(self, state: IncidentState) -> None:
         self.incident = Incident(state)
         self.stirred = False
+        self.woken = False
         self.unread: list[Delivery] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.timer: asyncio.Task[None] | None = None
@@ -55,7 +56,8 @@ class IncidentWorkflow(Operators):
         if self.incident.state.pinned is None:
             await self._open()
         while True:
-            self.stirred = False
+            await self._renew()
+            self.stirred = self.woken = False
             await self._catch_up()
             view = self.incident.view(workflow.now())
             if view.owed:
@@ -64,11 +66,18 @@ class IncidentWorkflow(Operators):
             self._show(view)
             if view.closed and await self._over(view):
                 return self.incident.state
-            if workflow.info().is_continue_as_new_suggested() and not self.tasks:
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                workflow.continue_as_new(self.incident.state)
             self._arm(view)
             await workflow.wait_condition(lambda: self.stirred)
+
+    async def _renew(self) -> None:
+        """Continue as new when the server suggests it, with all that was heard.
+
+        Only when a signal, an update or the timer woke us: the outcome of a local activity may be replayed in an earlier
+        task than it came in, whose suggestion was another.
+        """
+        if self.woken and workflow.info().is_continue_as_new_suggested() and not self.tasks and not self.unread:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            workflow.continue_as_new(self.incident.state)
 
     # What comes in
 
@@ -82,13 +91,13 @@ class IncidentWorkflow(Operators):
             self.incident.told_standing(word.ledger, word.at)
         else:
             self.incident.put_aside(workflow.now(), name, why, text)
-        self.stirred = True
+        self.stirred = self.woken = True
 
     def hear(self, word: Delivery) -> None:
         """Take one word; the text of an opening is kept until it has been read."""
         if self.incident.hear(word) and (word.event.event == "opened" or self.incident.state.pinned is None):
             self.unread.append(word)
-        self.stirred = True
+        self.stirred = self.woken = True
 
     # What is asked
 
@@ -260,4 +269,4 @@ class IncidentWorkflow(Operators):
             if left > timedelta(0):
                 await workflow.sleep(left, summary=summary)
             self.armed = self.timer = None
-            self.stirred = True
+            self.stirred = self.woken = True

@@ -3,15 +3,19 @@
 # From the environment: TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE (read by `temporal` itself), TEMPORAL_RETENTION.
 set -eu
 
-tries=60
-until temporal operator cluster health >/dev/null 2>&1; do
-    tries=$((tries - 1))
-    if [ "$tries" -le 0 ]; then
-        echo "Temporal at $TEMPORAL_ADDRESS is not healthy after two minutes; see: docker compose logs temporal" >&2
-        exit 1
-    fi
-    sleep 2
-done
+wait_until() {
+    tries=60
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries - 1))
+        if [ "$tries" -le 0 ]; then
+            echo "Temporal at $TEMPORAL_ADDRESS did not answer '$*' within two minutes; see: docker compose logs temporal" >&2
+            exit 1
+        fi
+        sleep 2
+    done
+}
+
+wait_until temporal operator cluster health
 
 if temporal operator namespace describe >/dev/null 2>&1; then
     temporal operator namespace update --retention "$TEMPORAL_RETENTION" >/dev/null
@@ -21,3 +25,6 @@ else
         --description "Support incidents under contract" >/dev/null
     echo "Namespace $TEMPORAL_NAMESPACE is made and keeps closed incidents for $TEMPORAL_RETENTION"
 fi
+
+# The server's roles learn of a new namespace with a delay of some seconds.
+wait_until temporal workflow count

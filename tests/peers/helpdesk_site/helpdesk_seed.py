@@ -1,4 +1,4 @@
-"""Fill an empty helpdesk: the queue `support`, and two agents who may log in, dana and alex."""
+"""Fill an empty helpdesk: the queue `support`, and those who may log in: the agents dana and alex, and Ann of Acme."""
 
 import os
 
@@ -11,6 +11,7 @@ from helpdesk.models import Queue  # noqa: E402
 
 for _name in ("dana", "alex"):
     get_user_model().objects.create_superuser(_name, f"{_name}@helpdesk.example", f"{_name}-password")
+get_user_model().objects.create_user("ann", "ann@acme.example", "ann-password")
 Queue.objects.create(
     title="Support",
     slug="support",

@@ -48,6 +48,7 @@ REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authenticat
 HELPDESK_TEAMS_MODE_ENABLED = False  # else it wants pinax-teams
 HELPDESK_SUBMIT_A_TICKET_PUBLIC = True
 HELPDESK_VIEW_A_TICKET_PUBLIC = True
+HELPDESK_ALLOW_NON_STAFF_TICKET_UPDATE = True  # so that a customer who logs in may answer on the web
 
 
 def _hooks() -> list[str]:

@@ -1,0 +1,107 @@
+"""`status`: one incident as a page, or the open ones as a list, the most urgent first."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+from temporalio.client import Client, WorkflowExecution
+
+from activities.attributes import KEYWORDS, NEXT_DUE
+from sla import names
+from starter.commands import account, terminal
+from starter.commands.find import find, listed, parts
+from starter.commands.options import TICKET_HELP, Json, Source, argument, option
+from starter.commands.show import page
+from starter.connect import ask
+from starter.home import Home
+from worker.reference import reference
+
+COLUMNS = ("ticket", "customer", "priority", "phase", "clocks", "next due", "", "assignee")
+
+
+def status(
+    ticket: Annotated[str | None, argument("[TICKET]", TICKET_HELP + " Left out: all that are open.")] = None,
+    customer: Annotated[str | None, option("CUSTOMER", "One customer's incidents, and its standing.")] = None,
+    closed: Annotated[bool, typer.Option("--closed", help="List closed incidents, too.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many to list at most.")] = 200,
+    source: Source = None,
+    json: Json = False,
+) -> None:
+    """Show how an incident stands: its clocks, why they stand still, what comes next. Without TICKET, list the open ones.
+
+    Example: pactkeeper status 4711
+
+    Example: pactkeeper status --customer acme
+    """
+    if ticket is not None:
+        ask(Home.here(), lambda client: _one(client, ticket, source, json))
+    else:
+        ask(Home.here(), lambda client: _several(client, customer, closed, limit, json))
+
+
+async def _one(client: Client, ticket: str, source: str | None, json: bool) -> None:
+    found = await find(client, ticket, source)
+    now = datetime.now(UTC)
+    told = await found.handle.query(names.STATUS, now.isoformat(), result_type=dict)
+    if json:
+        terminal.as_json(told)
+    elif told["phase"] == "opening":
+        terminal.show(f"{ticket}: being opened; look again in a moment")
+    else:
+        terminal.show(*page(ticket, told, await found.handle.query(names.PLAN, result_type=list), now))
+
+
+async def _several(client: Client, customer: str | None, closed: bool, limit: int, json: bool) -> None:
+    standing = None if customer is None else await account.standing(client, customer)
+    rows = [_listed(e) async for e in listed(client, customer=customer, closed=closed, limit=limit)]
+    rows.sort(key=lambda row: (row["clocks"] != "missed", row["next_due"] or "9999", row["incident"]))
+    if json:
+        terminal.as_json({"incidents": rows} if customer is None else {"customer": standing, "incidents": rows})
+        return
+    if customer is not None:
+        terminal.show(
+            account.sentence(standing) if standing else f"{customer} has had no incident and no payment event yet"
+        )
+    if not rows:
+        terminal.show("No incident is open." if not closed else "There is no incident yet.")
+        return
+    made, now = terminal.table(*COLUMNS), datetime.now(UTC)
+    for row in rows:
+        terminal.row(made, _cells(row, now))
+    terminal.show(made)
+    if len(rows) == limit:
+        terminal.note(f"only the first {limit} are listed; `--limit` lists more")
+
+
+def _listed(execution: WorkflowExecution) -> dict[str, Any]:
+    source, ticket, link = parts(execution.id)
+    shown = {name: execution.typed_search_attributes.get(key) for name, key in KEYWORDS.items()}
+    due = execution.typed_search_attributes.get(NEXT_DUE)
+    return {
+        "ticket": reference(source, ticket),
+        "incident": execution.id,
+        "link": link,
+        "customer": shown[names.CUSTOMER],
+        "priority": shown[names.PRIORITY],
+        "phase": shown[names.PHASE] if execution.close_time is None else "closed",
+        "clocks": shown[names.CLOCK_STATE],
+        "next_due": None if due is None or execution.close_time else due.astimezone(UTC).isoformat(),
+        "assignee": shown[names.ASSIGNEE],
+    }
+
+
+def _cells(row: Mapping[str, Any], now: datetime) -> list[object]:
+    due = None if row["next_due"] is None else datetime.fromisoformat(row["next_due"]).astimezone()
+    soon = due is not None and (due - now).total_seconds() < 1800
+    return [
+        row["ticket"],
+        row["customer"] or "–",
+        row["priority"] or "–",
+        terminal.state(row["phase"] or "opening"),
+        terminal.state(row["clocks"] or "–"),
+        terminal.moment(due),
+        Text(terminal.from_now(due, now), style="bold red" if soon else ""),
+        row["assignee"] or "nobody yet",
+    ]
