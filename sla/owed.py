@@ -128,11 +128,11 @@ def _suspension(contract: Contract, facts: Facts, phase: str, now: int) -> list[
     last = told[-1] if told else None
     over = last is not None and facts.begun("resumption", last.what.step_key) is not None
     if since is not None and since <= now and phase == "suspended" and (last is None or over):
-        at = _later(from_us(since), max(facts.ledger_heard, to_us(facts.opened.received_at) if facts.opened else 0))
+        at = _later(from_us(since), facts.heard)
         owed.append(_told("suspension", at, clause, ("customer", "assignee"), number=len(told) + 1, facts={"since": from_us(since).isoformat()}))
     if since is None and last is not None and not over and last.done is not None:
         ends = [end for start, end in facts.suspended if end is not None]
-        at = _later(from_us(max(ends, default=last.at)), facts.ledger_heard)
+        at = _later(from_us(max(ends, default=last.at)), facts.heard)
         owed.append(_told("resumption", at, clause, ("customer", "assignee"), of=last.what.step_key, number=len(told)))
     return owed
 

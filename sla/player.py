@@ -151,7 +151,8 @@ class Player:
             "contract": {"name": self.contract.name, "version": self.contract.version},
             "now": report.local(table, self.now),
             "incidents": {
-                label: report.incident(incident.view(self.now), incident.state.log, table) for label, incident in self.incidents.items()
+                label: report.incident(incident.view(self.now), incident.state.log, incident.pinned.calendar.timetable())
+                for label, incident in self.incidents.items()
             },
             "customers": {
                 id: {"standing": owner.ledger.standing, "since": report.local(table, owner.ledger.since)}

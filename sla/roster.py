@@ -155,7 +155,8 @@ class Roster:
                 order += tiers[here][place + 1 :] + tiers[here][:place]
             order += [m for members in tiers[here + 1 :] for m in members]
         else:
-            order += [m for members in tiers[1 if skip_tier else 0 :] for m in members]
+            # Nobody has it yet: where the higher tiers are off duty, the first one takes it rather than nobody.
+            order += [m for members in (tiers[1:] + tiers[:1] if skip_tier else tiers) for m in members]
         return next((m for m in order if m not in out and self.on_duty(m, at)), None)
 
     def recipient(self, member: str) -> Recipient:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 from typer.exceptions import TyperException
@@ -23,7 +23,7 @@ policies = typer.Typer(no_args_is_help=True, help="Look at policy files.", rich_
 policies.command("check")(policy.check)
 
 RUN, TICKETS, CUSTOMERS, LOOK, TRY = "Run it", "Tickets", "Customers", "Look", "Try it without a server"
-COMMANDS = [
+COMMANDS: list[tuple[str, dict[str, Callable[..., None]]]] = [
     (RUN, {"up": serve.up, "worker": serve.worker, "web": serve.web, "setup": serve.setup}),
     (
         TICKETS,
@@ -73,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
         context = getattr(error, "ctx", None)
         path = getattr(context, "command_path", "pactkeeper")
         if said := error.format_message():
-            said = said[0].lower() + said[1:].rstrip(".")
+            said = said[0].lower() + said[1:].rstrip(".?").replace(". Did you mean", ", did you mean")
             print(f"{path}: {said}; `{path} --help` shows what it takes", file=sys.stderr)
         return error.exit_code
     except SystemExit as leaving:

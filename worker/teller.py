@@ -112,11 +112,11 @@ def _items(
 
 def _message(asked: CarryOut, recipient: Recipient, items: Sequence[Item]) -> Message:
     subject, text = render_batch(items)
-    step, notice, facts = items[0]
+    step, notice, facts = _lead(items, subject)
     data = {**step.facts, "ticket": facts.ticket, "source": facts.source, "customer": facts.customer}
     data |= {name: value for name, value in (("priority", facts.priority), ("assignee", facts.assignee)) if value}
     if len(items) > 1:
-        data["also"] = ", ".join(one.key for one, _, _ in items[1:])
+        data["steps"] = ", ".join(one.key for one, _, _ in items)
     return Message(
         key=_key(asked.incident, [one.key for one, _, _ in items], recipient.id),
         incident=asked.incident,
@@ -131,6 +131,13 @@ def _message(asked: CarryOut, recipient: Recipient, items: Sequence[Item]) -> Me
         at=step.at,
         data=data,
     )
+
+
+def _lead(items: Sequence[Item], subject: str) -> Item:
+    """The item that the message is about first of all, by the words of its subject."""
+    if len(items) == 1:
+        return items[0]
+    return next((item for item in items if subject.startswith(render_batch([item])[0])), items[0])
 
 
 def _key(incident: str, steps: Sequence[str], recipient: str) -> str:

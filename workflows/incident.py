@@ -233,6 +233,7 @@ class IncidentWorkflow(Operators):
         if words:
             asked = FollowUp(incident=workflow.info().workflow_id, state=self._bare(), words=tuple(words))
             await self._local(names.FOLLOW_UP, asked, None, "open a follow-up incident")
+            self.stirred = True
             return False
         if self.tasks or self.stirred or self.unread:
             return False

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
+from activities.policies import Policies
 from sla import events, names
 from starter.commands import send, terminal
 from starter.commands.failures import WORKER
@@ -27,7 +28,9 @@ def ack(ticket: Ticket, by: By, at: At = None, source: Source = None, key: Key =
 
     Example: pactkeeper ack 4711 --by dana
     """
-    _do(ticket, source, "acknowledge", made(events.Acknowledged, by=by), at, key)
+    event = made(events.Acknowledged, by=by)
+    _note_stranger(by)
+    _do(ticket, source, "acknowledge", event, at, key)
 
 
 def assign(
@@ -42,7 +45,9 @@ def assign(
 
     Example: pactkeeper assign 4711 eli --by dana
     """
-    _do(ticket, source, "assign", made(events.Assigned, POSITIONS, to=to, by=by), at, key)
+    event = made(events.Assigned, POSITIONS, to=to, by=by)
+    _note_stranger(to)
+    _do(ticket, source, "assign", event, at, key)
 
 
 def reclassify(
@@ -169,10 +174,16 @@ def move_policy(
 
     Example: pactkeeper move-policy 4711 bugzero --by dana
     """
-    from activities.policies import Policies
-
     Policies().shelf.contract(to)
     _do(ticket, source, "move_policy", made(events.PolicyMoved, {"to": "CONTRACT"}, to=to, by=by), at, key)
+
+
+def _note_stranger(who: str) -> None:
+    """Say so when the team does not know who takes a ticket: a slip of the pen would send notices nowhere."""
+    team = Policies().team()
+    if who not in team.members:
+        known = ", ".join(team.members)
+        terminal.note(f"{who} is not in the team {team.name} ({known}), so their notices only go to the log")
 
 
 def _do(ticket: str, source: str | None, action: str, event: events.Event, at: str | None, key: str | None) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from records.shelf import Shelf
-from sla.civil import from_us
+from sla.civil import MICROSECOND, from_us
 from sla.clock import Clock
 from sla.horizon import window
 from sla.policy import Contract, PinnedContract
-from sla.proof import parts, promised
+from sla.proof import Part, parts, promised
 from sla.report import local, seconds
+from sla.timetable import PinnedCalendar
 from starter.commands import terminal
 from starter.commands.add_up import stretches
 from starter.commands.failures import RefusalError
@@ -113,9 +114,20 @@ def _clock(clock: Clock, contract: Contract, pinned: PinnedContract) -> dict[str
                 "from": local(table, part.start),
                 "to": local(table, part.end),
                 "counted_seconds": seconds(part.counted),
-                "why": part.why,
+                "why": _why(part, pinned.calendar),
                 "total_seconds": seconds(part.total),
             }
             for part in parts(clock, clock.due if clock.due is not None else table.horizon_us[1])
         ],
     }
+
+
+def _why(part: Part, calendar: PinnedCalendar) -> str:
+    """Why a stretch counts or not, with the holidays and closures that it lies on."""
+    if part.counted:
+        return part.why
+    first, last = calendar.to_local(part.start).date(), (calendar.to_local(part.end) - MICROSECOND).date()
+    days = [
+        f"{day.why} on {day.day:%a} {day.day.day} {day.day:%b}" for day in calendar.closed if first <= day.day <= last
+    ]
+    return f"{part.why} ({', '.join(days)})" if days else part.why

@@ -47,7 +47,7 @@ def page(
     yield heading(called, told)
     contract = told["contract"]
     yield Text(
-        f"contract {contract['name']} (version {contract['version']}), customer {told['standing']}, {told['incident']}",
+        f"contract {contract['name']} (version {contract['version']}), standing {told['standing']}, {told['incident']}",
         style="dim",
     )
     yield from body(told, now)

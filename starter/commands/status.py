@@ -18,7 +18,7 @@ from starter.connect import ask
 from starter.home import Home
 from worker.reference import reference
 
-COLUMNS = ("ticket", "customer", "priority", "phase", "clocks", "next due", "", "assignee")
+COLUMNS = ("ticket", "customer", "priority", "phase", "clocks")
 
 
 def status(
@@ -29,7 +29,7 @@ def status(
     source: Source = None,
     json: Json = False,
 ) -> None:
-    """Show how an incident stands: its clocks, why they stand still, what comes next. Without TICKET, list the open ones.
+    """Show how an incident stands: its clocks, why they stand still, what comes next. Without TICKET: the open ones.
 
     Example: pactkeeper status 4711
 
@@ -67,7 +67,8 @@ async def _several(client: Client, customer: str | None, closed: bool, limit: in
     if not rows:
         terminal.show("No incident is open." if not closed else "There is no incident yet.")
         return
-    made, now = terminal.table(*COLUMNS), datetime.now(UTC)
+    now = datetime.now(UTC)
+    made = terminal.table(*COLUMNS, f"next due ({terminal.offset(now.astimezone())})", "", "assignee")
     for row in rows:
         terminal.row(made, _cells(row, now))
     terminal.show(made)

@@ -1,0 +1,119 @@
+"""`up`, `worker`, `web` and `setup`: what keeps running, and what must be there before."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from starter.commands import terminal
+from starter.commands.options import option
+from starter.home import STATE_VARIABLE, Home
+
+Port = Annotated[int | None, typer.Option(metavar="PORT", min=1, max=65535, show_default=False)]
+State = Annotated[
+    Path | None,
+    option("FOLDER", f"Where data, log and notices are kept; left out: ${STATE_VARIABLE}, else var/.", "--state"),
+]
+
+
+def up(
+    state: State = None,
+    port: Port = None,
+    ui_port: Port = None,
+    web_port: Port = None,
+) -> None:
+    """Start everything on this machine: Temporal with its UI, a worker, the web intake. Ctrl-C stops it.
+
+    Nothing is lost by stopping or by a crash: started again, it goes on. All ports are on 127.0.0.1: the usual ones
+    (7233, 8233, 8400) where they are free, else others; what is where, it prints.
+
+    Example: pactkeeper up
+    """
+    from starter import logs
+    from starter.up import Ports, Running, until_stopped
+    from starter.up import up as everything
+
+    home = Home.here(state)
+    logs.write_to(home.log)
+
+    def ready(running: Running) -> None:
+        for words in addresses(running.home, running.ui, running.temporal):
+            terminal.note(words)
+
+    terminal.note(f"Starting Temporal, a worker and the web intake; data in {home.state}/")
+    until_stopped(lambda: everything(home, Ports(port, ui_port, web_port), ready))
+    terminal.note("Stopped. Nothing is lost; `pactkeeper up` goes on.")
+
+
+def addresses(home: Home, ui: str, temporal: str) -> list[str]:
+    """What a newcomer needs to know of what runs."""
+    example = 'open 4711 --customer acme --priority P1 --by ann@acme.example --subject "Nothing loads"'
+    before = "" if home.state == Path("var") else f"{STATE_VARIABLE}={shlex.quote(str(home.state))} "
+    return [
+        "Pactkeeper is up.",
+        f"  Temporal UI  {ui}",
+        f"  Temporal     {temporal}",
+        f"  Log          {home.log}, every notice in {home.state / 'notices.jsonl'}",
+        "Open a ticket in another terminal, and look at it:",
+        f"  {before}pactkeeper {example}",
+        f"  {before}pactkeeper status 4711",
+        "Ctrl-C stops it.",
+    ]
+
+
+def worker() -> None:
+    """Run a worker against the Temporal server that TEMPORAL_ADDRESS names.
+
+    Example: TEMPORAL_ADDRESS=temporal:7233 pactkeeper worker
+    """
+    from starter import logs
+    from starter.connect import connect
+    from starter.up import first_to_end, until_stopped, working
+
+    home = Home.here()
+    logs.write_to(None)
+
+    async def run() -> None:
+        client = await connect(home)
+        async with working(client, home) as ready:
+            terminal.note(
+                f"The worker asks {client.service_client.config.target_host} for tasks of {ready.task_queue}."
+            )
+            await first_to_end(home, {"the worker": ready.run()})
+
+    until_stopped(run)
+
+
+def web(
+    host: Annotated[str, option("ADDRESS", "The address to listen on; left out: 127.0.0.1.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="PORT", min=1, max=65535, help="The port to listen on.")] = 8400,
+) -> None:
+    """Run the web intake alone, against the Temporal server that TEMPORAL_ADDRESS names.
+
+    Example: pactkeeper web --port 8400
+    """
+
+
+def setup() -> None:
+    """Make a Temporal server and the database ready: search attributes and tables. Doing it again changes nothing.
+
+    Example: TEMPORAL_ADDRESS=temporal:7233 pactkeeper setup
+    """
+    import asyncio
+
+    from activities.attributes import ALL_KEYS
+    from starter.connect import connect
+    from starter.search_attributes import register
+    from starter.up import prepare_records
+
+    home = Home.here()
+
+    async def prepare() -> str:
+        client = await connect(home)
+        await register(client, ALL_KEYS)
+        await prepare_records(home)
+        return client.service_client.config.target_host
+
+    where = asyncio.run(prepare())
+    terminal.note(f"Temporal at {where} knows the search attributes, and the database of records is up to date.")
