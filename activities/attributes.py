@@ -43,10 +43,14 @@ def at_start(customer: str, priority: str | None, version: str | None = None) ->
     """What the starter knows already: attributes set at the start cost nothing."""
     known = {names.CUSTOMER: names.canonical(customer), names.PRIORITY: priority, names.PHASE: "open",
              names.CLOCK_STATE: "running", names.STANDING: "current", names.POLICY_VERSION: version}  # fmt: skip
-    return TypedSearchAttributes([SearchAttributePair(KEYWORDS[name], value) for name, value in known.items() if value is not None])
+    return TypedSearchAttributes(
+        [SearchAttributePair(KEYWORDS[name], value) for name, value in known.items() if value is not None]
+    )
 
 
-def changes(shown: TypedSearchAttributes, wanted: dict[SearchAttributeKey[Any], Any]) -> list[SearchAttributeUpdate[Any]]:
+def changes(
+    shown: TypedSearchAttributes, wanted: dict[SearchAttributeKey[Any], Any]
+) -> list[SearchAttributeUpdate[Any]]:
     """The updates that bring what is shown to what is wanted; none: nothing to pay for."""
     updates = []
     for key, value in wanted.items():

@@ -5,7 +5,12 @@ incident, to which it belongs, or it opens a follow-up.
 """
 
 from temporalio.client import Client
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.attributes import KEYWORDS, at_start
@@ -53,7 +58,9 @@ async def deliver(
     priority = word.event.priority if word.event.event == "opened" else None
     for link in range(first_link, MAX_LINKS + 1):
         id = names.incident_id(source, ticket, link)
-        state = IncidentState(source=source, ticket=ticket, customer=customer, contract=contract, playbook=playbook, link=link)
+        state = IncidentState(
+            source=source, ticket=ticket, customer=customer, contract=contract, playbook=playbook, link=link
+        )
         try:
             await client.start_workflow(
                 names.INCIDENT_WORKFLOW,
@@ -71,10 +78,19 @@ async def deliver(
         except WorkflowAlreadyStartedError:
             continue
         return id
-    raise TooManyLinks(f"ticket {ticket} was closed and taken up again {MAX_LINKS} times; look for a loop in the helpdesk's rules")
+    raise TooManyLinks(
+        f"ticket {ticket} was closed and taken up again {MAX_LINKS} times; look for a loop in the helpdesk's rules"
+    )
 
 
-async def pay(client: Client, customer: str, word: AccountDelivery, *, task_queue: str = names.TASK_QUEUE, contract: str | None = None) -> str:
+async def pay(
+    client: Client,
+    customer: str,
+    word: AccountDelivery,
+    *,
+    task_queue: str = names.TASK_QUEUE,
+    contract: str | None = None,
+) -> str:
     """Bring a payment event to the customer's account; the id of its workflow."""
     id = names.account_id(customer)
     await client.start_workflow(

@@ -1,15 +1,18 @@
 """Making an incident ready: its contract and calendar pinned, its opening read, enrolled with its account."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from temporalio import activity
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
 
 from activities import dispatch
 from activities.calls import AccountState, FollowUp, OpenedIncident, OpenIncident, Pin, ReadOpening
 from activities.language import detect
 from activities.policies import Policies
+from records.shelf import PolicyFileError
 from sla import names
 from sla.events import Delivery, Ledger, Read
 from sla.incident import Incident, IncidentState, as_opening, continues
@@ -61,7 +64,10 @@ class IncidentActivities:
         """Pin anew: another contract, a revised calendar, or the same further ahead."""
         if asked.extend is not None:
             return self.policies.further(asked.extend, asked.at)
-        return self.policies.pin(asked.customer, asked.contract, asked.playbook, asked.at)
+        try:
+            return self.policies.pin(asked.customer, asked.contract, asked.playbook, asked.at)
+        except PolicyFileError as error:
+            raise ApplicationError(str(error), type="PolicyFileError", non_retryable=True) from None
 
     @activity.defn(name=names.FOLLOW_UP)
     async def follow_up(self, asked: FollowUp) -> None:
@@ -72,19 +78,21 @@ class IncidentActivities:
                                    contract=state.contract, playbook=state.playbook, first_link=state.link + 1)  # fmt: skip
 
     async def _result(self, id: str) -> IncidentState:
-        return await self.client.get_workflow_handle(id, result_type=IncidentState).result()
+        state: IncidentState = await self.client.get_workflow_handle(id, result_type=IncidentState).result()
+        return state
 
     async def _enrol(self, incident: str, state: IncidentState) -> Ledger:
         """Enrolling and reading the ledger are one atomic act."""
-        start = WithStartWorkflowOperation(
+        start: WithStartWorkflowOperation[Any, None] = WithStartWorkflowOperation(
             names.ACCOUNT_WORKFLOW, AccountState(customer=state.customer, contract=state.contract),
             id=names.account_id(state.customer), task_queue=activity.info().task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING, search_attributes=dispatch.account_attributes(state.customer),
             static_summary=f"account of {names.canonical(state.customer)}",
         )  # fmt: skip
-        return await self.client.execute_update_with_start_workflow(
+        ledger: Ledger = await self.client.execute_update_with_start_workflow(
             names.ENROL, incident, start_workflow_operation=start, id=incident, result_type=Ledger
         )
+        return ledger
 
     def _read(self, customer: str, contract: Contract, word: Delivery) -> Read:
         return read(contract, word, self.policies.customer(customer), language_of(contract, word))

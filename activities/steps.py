@@ -42,7 +42,11 @@ class StepActivities:
     async def carry_out(self, asked: CarryOut) -> CarriedOut:
         """The outcome of each step. One that must not speak, since support is suspended, is held back."""
         ledger = await self._ledger(asked.scene.customer) if asked.asks_ledger else None
-        silent = {s.key for s in asked.steps if ledger is not None and not s.speaks_when_suspended and suspended_at(ledger, s.at)}
+        silent = {
+            s.key
+            for s in asked.steps
+            if ledger is not None and not s.speaks_when_suspended and suspended_at(ledger, s.at)
+        }
         spoken = [step for step in asked.steps if step.key not in silent]
         known = self.policies.customer(asked.scene.customer or "") or Customer(id=asked.scene.customer or "unknown")
         chosen = []
@@ -58,7 +62,10 @@ class StepActivities:
         """The account's ledger, as all that it has acknowledged makes it; None where it cannot be asked: then we speak."""
         handle = self.client.get_workflow_handle(names.account_id(customer or "unknown"))
         try:
-            return await handle.query(names.LEDGER, result_type=Ledger)
+            ledger: Ledger = await handle.query(names.LEDGER, result_type=Ledger)
+            return ledger
         except RPCError as error:
-            activity.logger.warning("the account of %s cannot be asked: %s", names.canonical(customer or "unknown"), error.message)
+            activity.logger.warning(
+                "the account of %s cannot be asked: %s", names.canonical(customer or "unknown"), error.message
+            )
             return None

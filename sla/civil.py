@@ -3,7 +3,6 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import accumulate
 from typing import NamedTuple
 
 from sla.errors import AwareDatetime, NaiveDatetime
@@ -95,8 +94,7 @@ class Offsets:
         self._offsets = [change.offset * SECOND_US for change in changes]
         self._zones = [timezone(timedelta(seconds=change.offset), change.name) for change in changes]
         # The local time that each offset reaches before the next takes over.
-        reached = (since + offset for since, offset in zip(self._since[1:], self._offsets, strict=False))
-        self._ends = list(accumulate(reached, max))
+        self._ends = [since + offset for since, offset in zip(self._since[1:], self._offsets, strict=False)]
 
     def _index(self, us: int) -> int:
         return max(bisect_right(self._since, us) - 1, 0)

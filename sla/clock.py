@@ -3,6 +3,7 @@
 A due time is derived, never stored. Time is integer microseconds since the epoch.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -149,7 +150,7 @@ def clocks(terms: dict[str, ClockTerms], facts: Facts, table: Timetable) -> list
 
 def _runs_of(name: str, terms: ClockTerms, facts: Facts, table: Timetable) -> list[Clock]:
     if terms.starts == "opened":
-        starts = [facts.starts_at] if facts.opened_at is not None else []
+        starts: Sequence[int | None] = [facts.starts_at] if facts.opened_at is not None else []
     elif terms.starts == "priority_changed":
         starts = sorted(to_us(entry.happened) for entry, _, _ in facts.revisions)
     else:
@@ -179,7 +180,9 @@ def _one(name: str, base: str, terms: ClockTerms, facts: Facts, table: Timetable
         ends = (s for s in stops if s >= at) if runs else (max(s, at) for s in counted)
         stopped = next(ends, None)
         runs.append((at, stopped))
-        again = next((r for r in facts.reopened if stopped is not None and r > stopped), None) if terms.restarts else None
+        again = (
+            next((r for r in facts.reopened if stopped is not None and r > stopped), None) if terms.restarts else None
+        )
         if again is None:
             break
         at = again

@@ -231,7 +231,9 @@ class Interval(BaseModel):
     @model_validator(mode="after")
     def _forward(self) -> Self:
         if self.end is not None and self.end < self.start:
-            raise ValueError(f"the interval ends at {self.end.isoformat()}, before it starts at {self.start.isoformat()}")
+            raise ValueError(
+                f"the interval ends at {self.end.isoformat()}, before it starts at {self.start.isoformat()}"
+            )
         return self
 
 

@@ -57,7 +57,9 @@ def _items(expected: list[Any], got: Any, table: Timetable, path: str) -> list[s
     for i, item in enumerate(expected):
         at = next((j for j in range(start, len(got)) if not differences(item, got[j], table)), None)
         if at is None:
-            found.append(f"{path}.{i}: expected {item!r}{' after what was found before it' if start else ''}, got {got!r}")
+            found.append(
+                f"{path}.{i}: expected {item!r}{' after what was found before it' if start else ''}, got {got!r}"
+            )
         else:
             start = at + 1
     return found

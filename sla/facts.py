@@ -69,7 +69,6 @@ class Facts:
     language: str | None = None
     read: Read = field(default_factory=Read)
     ledger: Ledger = field(default_factory=Ledger)
-    ledger_heard: int = 0
     steps: list[Done] = field(default_factory=list)
     attention: list[str] = field(default_factory=list)
 
@@ -144,7 +143,7 @@ def _records(facts: Facts, records: list[Entry]) -> None:
         elif isinstance(line.event, StandingTold):
             facts.heard = max(facts.heard, to_us(line.received_at))
             if line.event.ledger.version >= facts.ledger.version:
-                facts.ledger, facts.ledger_heard = line.event.ledger, to_us(line.received_at)
+                facts.ledger = line.event.ledger
     for step in facts.steps:
         if step.what.kind == "reclassification" and step.done is not None and not step.done.held_back:
             facts.stops.setdefault("reclassification_told", []).append(step.at)
@@ -177,7 +176,9 @@ def _version(facts: Facts, contract: Contract, product: str | None, version: str
     if terms and terms.supported and version and not any(fnmatchcase(version, known) for known in terms.supported):
         excluded = contract.dispositions.get("excluded")
         clause = f" ({excluded.clause})" if excluded else ""
-        facts.attention.append(f"{product} {version} is not among the supported versions {', '.join(terms.supported)}{clause}")
+        facts.attention.append(
+            f"{product} {version} is not among the supported versions {', '.join(terms.supported)}{clause}"
+        )
 
 
 def _priority(facts: Facts, contract: Contract, asked: str | None) -> str:
@@ -230,7 +231,9 @@ def _take(facts: Facts, contract: Contract, line: Entry) -> None:
             if (terms is None or terms.voids) and facts.void_from is None:
                 facts.void_from = at
             if terms is None:
-                facts.attention.append(f"disposition {what.disposition!r} is none that {contract.title} knows; the clocks are void")
+                facts.attention.append(
+                    f"disposition {what.disposition!r} is none that {contract.title} knows; the clocks are void"
+                )
         case "restored":
             facts.disposition, facts.void_from, facts.restored = None, None, line
         case "authorized":
@@ -248,7 +251,11 @@ def _end_wait(facts: Facts, at: int) -> None:
 def _assignee(facts: Facts, records: list[Entry]) -> None:
     """Who has the ticket: who took it, was given it, or, while nobody has it, the first of ours who acts."""
     own = None if facts.opened is None else facts.opened.event.by  # type: ignore[union-attr]
-    handed = [(to_us(r.occurred_at), 99, r.event.assignee) for r in records if isinstance(r.event, StepDone) and r.event.assignee]
+    handed = [
+        (to_us(r.occurred_at), 99, r.event.assignee)
+        for r in records
+        if isinstance(r.event, StepDone) and r.event.assignee
+    ]
     moves: list[tuple[int, int, str, str]] = [(at, rank, "assigned", who) for at, rank, who in handed if who]
     for line in facts.entries:
         what = line.event

@@ -20,8 +20,15 @@ def further(pinned: PinnedContract, newer: PinnedCalendar) -> PinnedContract:
     old = pinned.calendar
     if newer.last <= old.last:
         return pinned
-    boundary = local_us(datetime.combine(old.last + timedelta(days=1), datetime.min.time())) // 1_000_000 - old.offsets[-1].offset
-    carried_on = max((change for change in newer.offsets if change.since <= boundary), key=lambda c: c.since, default=newer.offsets[0])
+    boundary = (
+        local_us(datetime.combine(old.last + timedelta(days=1), datetime.min.time())) // 1_000_000
+        - old.offsets[-1].offset
+    )
+    carried_on = max(
+        (change for change in newer.offsets if change.since <= boundary),
+        key=lambda c: c.since,
+        default=newer.offsets[0],
+    )
     if carried_on.offset == old.offsets[-1].offset:
         joint: tuple[OffsetChange, ...] = ()
     else:

@@ -80,7 +80,9 @@ class Incident:
     def told_standing(self, ledger: Ledger, at: datetime) -> bool:
         """Take the account's ledger; False when it says nothing new."""
         key = f"standing:{ledger.version}"
-        if key in self._keys or any(isinstance(e.event, StandingTold) and e.event.ledger.version > ledger.version for e in self.state.log):
+        if key in self._keys or any(
+            isinstance(e.event, StandingTold) and e.event.ledger.version > ledger.version for e in self.state.log
+        ):
             return False
         self.state.log = [e for e in self.state.log if not isinstance(e.event, StandingTold)]
         self._append(record(key, at, StandingTold(ledger=ledger)))
@@ -98,7 +100,17 @@ class Incident:
 
     def moves(self) -> list[Entry]:
         """The words that ask for another contract or calendar and were not followed yet."""
-        return [e for e in self.state.log if e.event.event in ("policy_moved", "calendar_revised") and f"pinned:{e.key}" not in self._keys]
+        return [
+            e
+            for e in self.state.log
+            if e.event.event in ("policy_moved", "calendar_revised") and f"pinned:{e.key}" not in self._keys
+        ]
+
+    def cannot_move(self, line: Entry, why: str) -> None:
+        """A word that asked for a contract or calendar that cannot be read: kept aside, and the old one stays in force."""
+        self._keys.add(f"pinned:{line.key}")
+        self.state.log = [e for e in self.state.log if e.key != line.key]
+        self.put_aside(line.received_at, line.event.event, why, line.model_dump_json())
 
     def inherit(self, other: "Incident") -> None:
         """Take over what another run of the same ticket heard beside its log: the ledger and the dead letters."""
@@ -163,7 +175,11 @@ class Incident:
 def continues(view: View, word: Entry | Delivery) -> bool:
     """Whether a word belongs to this incident, rather than to a follow-up of it: all does, until it is closed; after that,
     all but what the customer says anew."""
-    return view.closed_at is None or word.event.event not in ("opened", "customer_replied") or word.happened <= view.closed_at
+    return (
+        view.closed_at is None
+        or word.event.event not in ("opened", "customer_replied")
+        or word.happened <= view.closed_at
+    )
 
 
 def as_opening(word: Entry | Delivery, priority: str) -> Delivery:

@@ -78,7 +78,14 @@ def _opening(contract: Contract, facts: Facts) -> list[Step]:
         owed.append(_told("acknowledgement", at, contract.acknowledgement.clause, ("customer",), facts=said))
     if contract.checklist is not None and missing and facts.begun("information_request", facts.opened.key) is None:
         owed.append(
-            _told("information_request", at, contract.checklist.clause, ("customer",), of=facts.opened.key, facts={"missing": missing})
+            _told(
+                "information_request",
+                at,
+                contract.checklist.clause,
+                ("customer",),
+                of=facts.opened.key,
+                facts={"missing": missing},
+            )
         )
     return owed
 
@@ -92,7 +99,11 @@ def _revisions(contract: Contract, facts: Facts) -> list[Step]:
             number = _number(facts, "reclassification") + len(owed)
             said = {"from": before, "to": to, "why": getattr(line.event, "why", None) or ""}
             clause = contract.reclassification.clause
-            owed.append(_told("reclassification", line.received_at, clause, ("customer",), of=line.key, number=number, facts=said))
+            owed.append(
+                _told(
+                    "reclassification", line.received_at, clause, ("customer",), of=line.key, number=number, facts=said
+                )
+            )
     return owed
 
 
@@ -129,7 +140,16 @@ def _suspension(contract: Contract, facts: Facts, phase: str, now: int) -> list[
     over = last is not None and facts.begun("resumption", last.what.step_key) is not None
     if since is not None and since <= now and phase == "suspended" and (last is None or over):
         at = _later(from_us(since), facts.heard)
-        owed.append(_told("suspension", at, clause, ("customer", "assignee"), number=len(told) + 1, facts={"since": from_us(since).isoformat()}))
+        owed.append(
+            _told(
+                "suspension",
+                at,
+                clause,
+                ("customer", "assignee"),
+                number=len(told) + 1,
+                facts={"since": from_us(since).isoformat()},
+            )
+        )
     if since is None and last is not None and not over and last.done is not None:
         ends = [end for start, end in facts.suspended if end is not None]
         at = _later(from_us(max(ends, default=last.at)), facts.heard)
@@ -176,5 +196,3 @@ def duration_text(us: int) -> str:
     hours, minutes = divmod(seconds // 60, 60)
     parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else ""]
     return sign + (" ".join(p for p in parts if p) or f"{seconds} s")
-
-

@@ -22,7 +22,9 @@ class Scene(BaseModel):
     requester: str | None = None
 
 
-def choose(steps: Sequence[Step], roster: Roster, scene: Scene, customer: Recipient | None) -> list[tuple[Step, Outcome]]:
+def choose(
+    steps: Sequence[Step], roster: Roster, scene: Scene, customer: Recipient | None
+) -> list[tuple[Step, Outcome]]:
     """The outcome of each step, in order; a step that reassigns is felt by the next."""
     assignee, tried = scene.assignee, scene.tried
     chosen = []
@@ -35,7 +37,9 @@ def choose(steps: Sequence[Step], roster: Roster, scene: Scene, customer: Recipi
 
 def begun(step: Step) -> Entry:
     """The log's line that a step was begun; from it on, it is not owed again."""
-    what = StepBegun(step_key=step.key, kind=step.kind, clock=step.clock, step=step.step, priority=step.priority, of=step.of)
+    what = StepBegun(
+        step_key=step.key, kind=step.kind, clock=step.clock, step=step.step, priority=step.priority, of=step.of
+    )
     return record(f"begun:{step.key}", step.at, what)
 
 
@@ -45,7 +49,9 @@ def done(step: Step, outcome: Outcome) -> StepDone:
     return StepDone(step_key=step.key, notices=notices, assignee=outcome.assignee, tried=outcome.tried)
 
 
-def read(contract: Contract, opening: Delivery, customer: Customer | None, language: tuple[str | None, str | None]) -> Read:
+def read(
+    contract: Contract, opening: Delivery, customer: Customer | None, language: tuple[str | None, str | None]
+) -> Read:
     """What reading the opening gives. `language`: what was detected and by what, where it was not told."""
     what = opening.event
     if what.event != "opened":
@@ -56,4 +62,9 @@ def read(contract: Contract, opening: Delivery, customer: Customer | None, langu
     known = None
     if customer is not None and customer.contacts and what.by is not None:
         known = customer.contact(what.by) is not None
-    return Read(language=what.language or language[0], detector=None if what.language else language[1], missing=missing, authorized_contact=known)
+    return Read(
+        language=what.language or language[0],
+        detector=None if what.language else language[1],
+        missing=missing,
+        authorized_contact=known,
+    )

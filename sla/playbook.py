@@ -30,7 +30,9 @@ class Moment:
         if match := _SHARE.fullmatch(stripped):
             percent = int(match[2])
             if not 1 <= percent <= 100:
-                raise ValueError(f"{stripped!r} is no share of a target; write 1% to 100%, or `miss + 1 business hour` for later")
+                raise ValueError(
+                    f"{stripped!r} is no share of a target; write 1% to 100%, or `miss + 1 business hour` for later"
+                )
             return cls(percent=percent, unacknowledged=bool(match[1]))
         if match := _AFTER.fullmatch(stripped):
             return cls(after=Duration.parse(match[1]))
@@ -78,7 +80,9 @@ class LadderStep(BaseModel):
 
     def applies(self, clock: str, priority: str) -> bool:
         """Whether the rung belongs to this clock's ladder under this priority."""
-        return (self.clocks is None or clock in self.clocks) and (self.priorities is None or priority in self.priorities)
+        return (self.clocks is None or clock in self.clocks) and (
+            self.priorities is None or priority in self.priorities
+        )
 
 
 class Playbook(BaseModel):
@@ -94,8 +98,14 @@ class Playbook(BaseModel):
     def _distinct(self) -> Self:
         for i, step in enumerate(self.steps):
             for other in self.steps[:i]:
-                if str(step.at) == str(other.at) and _meet(step.clocks, other.clocks) and _meet(step.priorities, other.priorities):
-                    raise ValueError(f"steps: two of them stand at {str(step.at)!r} of the same clock; make them one, or change one's moment")
+                if (
+                    str(step.at) == str(other.at)
+                    and _meet(step.clocks, other.clocks)
+                    and _meet(step.priorities, other.priorities)
+                ):
+                    raise ValueError(
+                        f"steps: two of them stand at {str(step.at)!r} of the same clock; make them one, or change one's moment"
+                    )
         return self
 
 

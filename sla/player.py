@@ -93,7 +93,9 @@ class Player:
                               playbook=self.script.story.playbook, number=len(chain) + 1, after=before)  # fmt: skip
         incident = self.incidents[label] = Incident(state)
         chain.append(label)
-        incident.pin(self.world.pin(self.script.story.contract, self.script.story.playbook, word.occurred_at), word.received_at)
+        incident.pin(
+            self.world.pin(self.script.story.contract, self.script.story.playbook, word.occurred_at), word.received_at
+        )
         incident.told_standing(self.accounts[customer].ledger, word.received_at)
         incident.hear(word)
         self._settle(label)
@@ -151,7 +153,9 @@ class Player:
             "contract": {"name": self.contract.name, "version": self.contract.version},
             "now": report.local(table, self.now),
             "incidents": {
-                label: report.incident(incident.view(self.now), incident.state.log, incident.pinned.calendar.timetable())
+                label: report.incident(
+                    incident.view(self.now), incident.state.log, incident.pinned.calendar.timetable()
+                )
                 for label, incident in self.incidents.items()
             },
             "customers": {

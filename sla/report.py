@@ -17,13 +17,20 @@ def local(table: Timetable, at: datetime | None) -> str | None:
 
 def notices(log: Iterable[Entry]) -> list[Notice]:
     """Every notice that went out, in the order of its moment."""
-    sent = [(notice.at, i, notice) for i, line in enumerate(log) if isinstance(line.event, StepDone) for notice in line.event.notices]
+    sent = [
+        (notice.at, i, notice)
+        for i, line in enumerate(log)
+        if isinstance(line.event, StepDone)
+        for notice in line.event.notices
+    ]
     return [notice for *_, notice in sorted(sent, key=lambda item: item[:2])]
 
 
 def incident(view: View, log: list[Entry], table: Timetable) -> dict[str, Any]:
     """One incident, as STORIES prints it."""
-    outside = sorted((e for e in distinct(log) if isinstance(e.event, INCIDENT_EVENTS)), key=lambda e: (e.occurred_at, e.received_at))
+    outside = sorted(
+        (e for e in distinct(log) if isinstance(e.event, INCIDENT_EVENTS)), key=lambda e: (e.occurred_at, e.received_at)
+    )
     return {
         "phase": view.phase,
         "priority": view.priority,

@@ -143,7 +143,9 @@ class Roster:
         """The first of the first tier that has somebody on duty."""
         return next((m for tier in self.team.tiers for m in tier.members if self.on_duty(m, at)), None)
 
-    def next(self, at: datetime, assignee: str | None, tried: tuple[str, ...], *, skip_tier: bool = False) -> str | None:
+    def next(
+        self, at: datetime, assignee: str | None, tried: tuple[str, ...], *, skip_tier: bool = False
+    ) -> str | None:
         """Who is next: after the assignee in their tier, then the next tiers; never one who was tried, is off duty or absent."""
         tiers = [tier.members for tier in self.team.tiers]
         here = next((i for i, members in enumerate(tiers) if assignee in members), -1)
@@ -166,7 +168,9 @@ class Roster:
             return Recipient(member, "log")
         return Recipient(member, person.channel, person.address, person.name)
 
-    def carry_out(self, step: Step, assignee: str | None, tried: tuple[str, ...], customer: Recipient | None) -> Outcome:
+    def carry_out(
+        self, step: Step, assignee: str | None, tried: tuple[str, ...], customer: Recipient | None
+    ) -> Outcome:
         """Choose whom the step tells and who takes the incident, at the moment it fell due."""
         at, notes = step.at, list[str]()
         taker = None

@@ -68,7 +68,12 @@ class Script:
 
 def days(story: Story) -> tuple[date, date]:
     """The first and last local date that the story names, for pinning its calendar."""
-    named = [_date(str(entry.get(key)), ("happens", i, key)) for i, entry in enumerate(story.happens) for key in ("at", "received") if key in entry]
+    named = [
+        _date(str(entry.get(key)), ("happens", i, key))
+        for i, entry in enumerate(story.happens)
+        for key in ("at", "received")
+        if key in entry
+    ]
     if not named:
         raise StoryError("happens is empty; a story needs at least one thing that happens", ("happens",))
     if story.until is not None:
@@ -91,7 +96,10 @@ def script(story: Story, contract: Contract, table: Timetable) -> Script:
     if story.until is not None:
         until = when(story.until, table, ("until",))
         if until < first:
-            raise StoryError(f"until is {story.until}, before the story's first event at {table.to_local(first).isoformat()}", ("until",))
+            raise StoryError(
+                f"until is {story.until}, before the story's first event at {table.to_local(first).isoformat()}",
+                ("until",),
+            )
     order = sorted(range(len(lines)), key=lambda i: (lines[i].received, i))
     return Script(story, tuple(lines[i] for i in order), until)
 
@@ -101,12 +109,19 @@ def when(text: str, table: Timetable, path: tuple[str | int, ...]) -> datetime:
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise StoryError(f"{_dotted(path)} is {text!r}; write a time such as 2031-07-11 16:00, or with an offset or Z", path) from None
+        raise StoryError(
+            f"{_dotted(path)} is {text!r}; write a time such as 2031-07-11 16:00, or with an offset or Z", path
+        ) from None
     return table.from_local(at) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _line(
-    raw: dict[str, Any], i: int, contract: Contract, table: Timetable, customers: Mapping[str, Customer], owners: Mapping[str, str]
+    raw: dict[str, Any],
+    i: int,
+    contract: Contract,
+    table: Timetable,
+    customers: Mapping[str, Customer],
+    owners: Mapping[str, str],
 ) -> Line:
     path: tuple[str | int, ...] = ("happens", i)
     if "at" not in raw:
@@ -114,11 +129,17 @@ def _line(
     at = when(str(raw["at"]), table, (*path, "at"))
     received = when(str(raw["received"]), table, (*path, "received")) if "received" in raw else at
     if received < at:
-        raise StoryError(f"{_dotted(path)}.received is {raw['received']}, before it happens at {raw['at']}", (*path, "received"))
+        raise StoryError(
+            f"{_dotted(path)}.received is {raw['received']}, before it happens at {raw['at']}", (*path, "received")
+        )
     name = raw.get("event")
     body = {key: value for key, value in raw.items() if key not in ENVELOPE}
-    key = hashlib.sha256(json.dumps([raw.get("ticket"), raw.get("customer"), at.isoformat(), name, body], sort_keys=True, default=str).encode())
-    envelope = {"key": f"story:{key.hexdigest()[:16]}", "occurred_at": at, "received_at": received}
+    key = hashlib.sha256(
+        json.dumps(
+            [raw.get("ticket"), raw.get("customer"), at.isoformat(), name, body], sort_keys=True, default=str
+        ).encode()
+    )
+    envelope: dict[str, Any] = {"key": f"story:{key.hexdigest()[:16]}", "occurred_at": at, "received_at": received}
     if "ticket" in raw:
         ticket = str(raw["ticket"])
         _known(name, EVENT_NAMES, "of a ticket", path)
@@ -127,7 +148,9 @@ def _line(
             asked = getattr(event, where, None) if event.event in ("opened", "priority_changed") else None
             if asked is not None and asked not in contract.priorities:
                 allowed = ", ".join(contract.priorities)
-                raise StoryError(f"{_dotted(path)}.{where} is {asked!r}; {contract.name} knows {allowed}", (*path, where))
+                raise StoryError(
+                    f"{_dotted(path)}.{where} is {asked!r}; {contract.name} knows {allowed}", (*path, where)
+                )
         customer = owners.get(ticket) or _owner(raw, customers, path)
         return Line(customer, ticket, Delivery(**envelope, event=event))
     if "customer" in raw:
@@ -139,7 +162,9 @@ def _line(
 
 def _known(name: object, allowed: tuple[str, ...], whose: str, path: tuple[str | int, ...]) -> None:
     if name not in allowed:
-        raise StoryError(f"{_dotted(path)}.event is {name!r}; an event {whose} is one of: {', '.join(allowed)}", (*path, "event"))
+        raise StoryError(
+            f"{_dotted(path)}.event is {name!r}; an event {whose} is one of: {', '.join(allowed)}", (*path, "event")
+        )
 
 
 def _event(adapter: Any, name: object, body: dict[str, Any], path: tuple[str | int, ...]) -> Any:
@@ -169,7 +194,10 @@ def _owner(raw: Mapping[str, Any], customers: Mapping[str, Customer], path: tupl
     named = raw.get("customer")
     if named is not None:
         if str(named) not in customers:
-            raise StoryError(f"{_dotted(path)}.customer is {named!r}; the story's customers are: {', '.join(customers)}", (*path, "customer"))
+            raise StoryError(
+                f"{_dotted(path)}.customer is {named!r}; the story's customers are: {', '.join(customers)}",
+                (*path, "customer"),
+            )
         return str(named)
     by = raw.get("by")
     return next((c.id for c in customers.values() if isinstance(by, str) and c.contact(by)), next(iter(customers)))
@@ -179,9 +207,10 @@ def _date(text: str, path: tuple[str | int, ...]) -> date:
     try:
         return datetime.fromisoformat(text.strip()).date()
     except ValueError:
-        raise StoryError(f"{_dotted(path)} is {text!r}; write a time such as 2031-07-11 16:00, or with an offset or Z", path) from None
+        raise StoryError(
+            f"{_dotted(path)} is {text!r}; write a time such as 2031-07-11 16:00, or with an offset or Z", path
+        ) from None
 
 
 def _dotted(path: tuple[str | int, ...]) -> str:
     return ".".join(str(part) for part in path)
-

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,11 +39,20 @@ class Silent:
         return None
 
 
-async def play_temporal(loaded: Loaded, env: WorkflowEnvironment, watch: Callable[[datetime], None] | None = None) -> dict[str, Any]:
+Keep = Callable[[Sequence[WorkflowHandle[Any, Any]], datetime], Awaitable[None]]
+"""Called with every workflow of a played story and its last moment, while its worker still runs."""
+
+
+async def play_temporal(
+    loaded: Loaded,
+    env: WorkflowEnvironment,
+    watch: Callable[[datetime], None] | None = None,
+    keep: Keep | None = None,
+) -> dict[str, Any]:
     """On the real workflows, in virtual time. Played again, under new ids, where the server skipped past its target."""
     for attempt in range(4):
         try:
-            return await _Stage(loaded, env, watch).play()
+            return await _Stage(loaded, env, watch, keep).play()
         except Overshot:
             if attempt == 3:
                 raise
@@ -51,8 +60,10 @@ async def play_temporal(loaded: Loaded, env: WorkflowEnvironment, watch: Callabl
 
 
 class _Stage:
-    def __init__(self, loaded: Loaded, env: WorkflowEnvironment, watch: Callable[[datetime], None] | None) -> None:
-        self.loaded, self.env, self.watch = loaded, env, watch
+    def __init__(
+        self, loaded: Loaded, env: WorkflowEnvironment, watch: Callable[[datetime], None] | None, keep: Keep | None
+    ) -> None:
+        self.loaded, self.env, self.watch, self.keep = loaded, env, watch, keep
         self.tag = uuid.uuid4().hex[:10]
         self.queue = f"story-{self.tag}"
         self.clocks = Clocks(env)
@@ -73,7 +84,10 @@ class _Stage:
                 if self.watch is not None:
                     self.watch(self.now)
             await self._play_on(until)
-            return await self._result()
+            result = await self._result()
+            if self.keep is not None:
+                await self.keep([handle for links in self.handles.values() for handle in links], self.now)
+            return result
 
     async def _play_on(self, until: datetime | None) -> None:
         await self.clocks.to(self.now)
@@ -99,7 +113,9 @@ class _Stage:
         customer = f"{self.tag}.{line.customer}"
         story = self.loaded.script.story
         if isinstance(line.word, AccountDelivery):
-            id = await dispatch.pay(self.env.client, customer, line.word, task_queue=self.queue, contract=story.contract)
+            id = await dispatch.pay(
+                self.env.client, customer, line.word, task_queue=self.queue, contract=story.contract
+            )
             await self._told(self.env.client.get_workflow_handle(id))
         else:
             assert line.ticket is not None
@@ -184,4 +200,7 @@ class _Stage:
                 raise
             return {"standing": "current", "since": None}
         since = told["since"]
-        return {"standing": told["standing"], "since": since and report.local(self.loaded.table, datetime.fromisoformat(since))}
+        return {
+            "standing": told["standing"],
+            "since": since and report.local(self.loaded.table, datetime.fromisoformat(since)),
+        }

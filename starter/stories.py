@@ -91,8 +91,17 @@ def _made(path: Path, document: Document, shelf: Shelf) -> Loaded:
         table = shelf.pin(story.contract, story.playbook, begin, end, path.parent).calendar.timetable()
         made = script(story, contract, table)
     except PolicyFileError as error:
-        where = next((k for k in ("contract", "playbook", "team") if story.model_dump()[k] and f"{story.model_dump()[k]}" in str(error)), "contract")
-        raise StoryFileError([f"{file}:{document.line((where,))}: {sentence}" for sentence in error.sentences]) from None
+        where = next(
+            (
+                k
+                for k in ("contract", "playbook", "team")
+                if story.model_dump()[k] and f"{story.model_dump()[k]}" in str(error)
+            ),
+            "contract",
+        )
+        raise StoryFileError(
+            [f"{file}:{document.line((where,))}: {sentence}" for sentence in error.sentences]
+        ) from None
     except StoryError as error:
         raise StoryFileError([str(Fault(file, document.line(error.path), str(error)))]) from None
     return Loaded(path, made, contract, table, policies, story.expect)
@@ -100,5 +109,8 @@ def _made(path: Path, document: Document, shelf: Shelf) -> Loaded:
 
 def renamed(loaded: Loaded, tag: str) -> Policies:
     """The story's policies with its customers under ids of their own, so that many stories can share one server."""
-    only = {f"{tag}.{id}": customer.model_copy(update={"id": f"{tag}.{id}"}) for id, customer in (loaded.policies.only or {}).items()}
+    only = {
+        f"{tag}.{id}": customer.model_copy(update={"id": f"{tag}.{id}"})
+        for id, customer in (loaded.policies.only or {}).items()
+    }
     return replace(loaded.policies, only=only)

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import (
+    Client,
+    Interceptor,
+    OutboundInterceptor,
+    StartWorkflowInput,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+)
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
@@ -73,7 +80,9 @@ async def start_environment(
         ts_config=TimeSkippingConfig(enabled=False),
         dev_server_existing_path=str(temporal_executable()),
         search_attributes=search_attributes,
-        dev_server_extra_args=[word for name, value in settings.items() for word in ("--dynamic-config-value", f"{name}={value}")],
+        dev_server_extra_args=[
+            word for name, value in settings.items() for word in ("--dynamic-config-value", f"{name}={value}")
+        ],
         interceptors=[_StartDelay()],
         data_converter=pydantic_data_converter,
         dev_server_log_level="error",

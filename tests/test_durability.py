@@ -18,7 +18,17 @@ from activities.attributes import ALL_KEYS
 from activities.policies import Policies
 from sla import names
 from sla.customer import DEFAULT_CUSTOMER
-from sla.events import AccountDelivery, AgentReplied, Closed, CustomerReplied, Delivery, Opened, PaymentCurrent, PaymentLapsed, Resolved
+from sla.events import (
+    AccountDelivery,
+    AgentReplied,
+    Closed,
+    CustomerReplied,
+    Delivery,
+    Opened,
+    PaymentCurrent,
+    PaymentLapsed,
+    Resolved,
+)
 from sla.incident import IncidentState
 from starter.engines import Silent
 from starter.virtual_time import Clocks, Member, begins_at, start_environment
@@ -55,7 +65,13 @@ class Desk:
 
     async def hears(self, ticket: str, event: Any, at: datetime = MONDAY, contract: str = "tromzo") -> str:
         return await dispatch.deliver(
-            self.client, self.source, ticket, self.customer, self.word(event, at), task_queue=self.queue, contract=contract
+            self.client,
+            self.source,
+            ticket,
+            self.customer,
+            self.word(event, at),
+            task_queue=self.queue,
+            contract=contract,
         )
 
     def handle(self, ticket: str, link: int = 1) -> WorkflowHandle[Any, Any]:
@@ -88,8 +104,21 @@ JUNK: Sequence[tuple[str, list[Any]]] = [
     (names.DELIVER, ["text"]),
     (names.DELIVER, [None]),
     (names.DELIVER, [{"key": "x"}]),
-    (names.DELIVER, [{"key": "x", "occurred_at": "yesterday", "received_at": "2031-07-07T17:00:00Z", "event": {"event": "opened"}}]),
-    (names.DELIVER, [{"key": "x", "occurred_at": "2031-07-07T17:00:00Z", "received_at": "2031-07-07T17:00:00Z", "event": {"event": "exploded"}}]),
+    (
+        names.DELIVER,
+        [{"key": "x", "occurred_at": "yesterday", "received_at": "2031-07-07T17:00:00Z", "event": {"event": "opened"}}],
+    ),
+    (
+        names.DELIVER,
+        [
+            {
+                "key": "x",
+                "occurred_at": "2031-07-07T17:00:00Z",
+                "received_at": "2031-07-07T17:00:00Z",
+                "event": {"event": "exploded"},
+            }
+        ],
+    ),
     (names.DELIVER, [{}, {}]),
     (names.STANDING_TOLD, [{"ledger": 5}]),
     ("customer_replied", [{"by": "ann"}]),
@@ -127,7 +156,9 @@ async def test_words_are_neither_lost_nor_doubled_while_the_incident_continues_a
     twice = words[::3]
 
     async def send(word: Delivery) -> None:
-        await dispatch.deliver(desk.client, desk.source, "hot", desk.customer, word, task_queue=desk.queue, contract="tromzo")
+        await dispatch.deliver(
+            desk.client, desk.source, "hot", desk.customer, word, task_queue=desk.queue, contract="tromzo"
+        )
 
     gate = asyncio.Semaphore(8)
 
@@ -145,7 +176,9 @@ async def test_words_are_neither_lost_nor_doubled_while_the_incident_continues_a
 
 
 @pytest.mark.parametrize("race", range(6))
-async def test_replies_racing_the_closing_are_each_taken_by_the_incident_or_by_its_follow_up(desk: Desk, race: int) -> None:
+async def test_replies_racing_the_closing_are_each_taken_by_the_incident_or_by_its_follow_up(
+    desk: Desk, race: int
+) -> None:
     """X04: 30 replies sent while the ticket closes: acknowledged equals processed."""
     ticket = f"race-{race}"
     await desk.hears(ticket, Opened(priority="P3", by="ann@acme.example"))
@@ -179,8 +212,12 @@ async def test_a_late_word_about_a_closed_incident_is_taken_into_its_log(desk: D
     await desk.hears("late", Closed(by="dana"), MONDAY + timedelta(hours=3, minutes=1))
     closed = await handle.result()
     assert any(line.event.event == "step_begun" for line in closed.log)
-    word = desk.word(AgentReplied(by="dana"), MONDAY + timedelta(hours=1)).model_copy(update={"received_at": MONDAY + timedelta(hours=4)})
-    id = await dispatch.deliver(desk.client, desk.source, "late", desk.customer, word, task_queue=desk.queue, contract="tromzo")
+    word = desk.word(AgentReplied(by="dana"), MONDAY + timedelta(hours=1)).model_copy(
+        update={"received_at": MONDAY + timedelta(hours=4)}
+    )
+    id = await dispatch.deliver(
+        desk.client, desk.source, "late", desk.customer, word, task_queue=desk.queue, contract="tromzo"
+    )
     assert id.endswith("/2")
     final = await desk.handle("late", 2).result()
     assert final.number == 1
@@ -198,7 +235,9 @@ async def test_R12_no_incident_that_opens_while_the_account_suspends_misses_it(d
         await dispatch.pay(desk.client, desk.customer, word, task_queue=desk.queue, contract="reciprocity")
 
     lapse = MONDAY - timedelta(minutes=5)
-    openings = [desk.hears(f"r{i}", Opened(priority="S2", by="ann@acme.example"), contract="reciprocity") for i in range(40)]
+    openings = [
+        desk.hears(f"r{i}", Opened(priority="S2", by="ann@acme.example"), contract="reciprocity") for i in range(40)
+    ]
     await asyncio.gather(*openings[:20], pay(PaymentLapsed(), "lapse", lapse), *openings[20:])
     async with asyncio.timeout(30):
         for i in range(40):
@@ -209,7 +248,9 @@ async def test_R12_no_incident_that_opens_while_the_account_suspends_misses_it(d
         for i in range(40):
             while (told := await _settles(desk.handle(f"r{i}")))["phase"] != "open":
                 await asyncio.sleep(0.05)
-            assert [n["kind"] for n in told["notices"] if n["kind"] in ("suspension", "resumption")] == ["suspension"] * 2 + ["resumption"] * 2
+            assert [n["kind"] for n in told["notices"] if n["kind"] in ("suspension", "resumption")] == [
+                "suspension"
+            ] * 2 + ["resumption"] * 2
 
 
 async def test_every_history_of_this_server_replays(restless: WorkflowEnvironment) -> None:

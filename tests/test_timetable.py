@@ -212,6 +212,8 @@ def test_days_later_is_the_same_time_of_day_whatever_the_clocks_did() -> None:
     assert later("2031-10-26 01:30", 7) == la("2031-11-02 01:30", fold=0)  # shown twice: the first
     with pytest.raises(BeyondHorizon):
         later("2032-12-30 10:00", 7)
+    with pytest.raises(BeyondHorizon):
+        later("2030-12-30 10:00", 7)
 
 
 def test_equal_pinned_calendars_share_a_timetable_even_after_a_journey_as_json() -> None:

@@ -110,7 +110,8 @@ def test_clocks_that_change_for_ramadan() -> None:
 
 def test_a_date_that_the_zone_left_out_has_no_hours() -> None:
     """Samoa crossed the date line: 2011-12-29 was followed by 2011-12-31."""
-    timetable = table(dict.fromkeys(NAMES, ("09:00-17:00",)), "Pacific/Apia", date(2011, 12, 28), date(2012, 1, 2))
+    hours = {**dict.fromkeys(NAMES, ("09:00-17:00",)), "fri": ("18:00-20:00",)}  # 2011-12-30 would be a Friday
+    timetable = table(hours, "Pacific/Apia", date(2011, 12, 28), date(2012, 1, 2))
     opens = [
         timetable.to_local(segment.opens).date().day
         for segment in timetable.segments(*map(from_us, timetable.horizon_us))

@@ -12,7 +12,16 @@ from activities.steps import Teller
 from sla import names
 from workflows import WORKFLOWS
 
-PASSED_THROUGH = ("sla", "activities", "records", "pydantic", "pydantic_core", "annotated_types", "typing_inspection", "httpx")
+PASSED_THROUGH = (
+    "sla",
+    "activities",
+    "records",
+    "pydantic",
+    "pydantic_core",
+    "annotated_types",
+    "typing_inspection",
+    "httpx",
+)
 
 
 def runner() -> SandboxedWorkflowRunner:

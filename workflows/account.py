@@ -101,8 +101,12 @@ class AccountWorkflow:
         if ledger != self.state.ledger:
             self.state.ledger = ledger.model_copy(update={"version": ledger.version + 1})
         standing = f"**{self.state.ledger.standing}**"
-        since = "" if self.state.ledger.since is None else f" since {self.state.ledger.since.isoformat(timespec='minutes')}"
-        workflow.set_current_details(f"{self.state.customer}: {standing}{since}; {len(self.state.enrolled)} incidents enrolled")
+        since = (
+            "" if self.state.ledger.since is None else f" since {self.state.ledger.since.isoformat(timespec='minutes')}"
+        )
+        workflow.set_current_details(
+            f"{self.state.customer}: {standing}{since}; {len(self.state.enrolled)} incidents enrolled"
+        )
 
     def _has_work(self) -> bool:
         return self.state.told < self.state.ledger.version or self._roll_is_long()

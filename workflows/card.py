@@ -53,7 +53,9 @@ def card(view: View, incident: Incident) -> str:
         lines += ["**Next steps, unless something happens first:**", ""]
         for step in view.plan[:5]:
             moved = f", then to the {step.reassign.replace('_', ' ')}" if step.reassign else ""
-            lines.append(f"- {when(table, step.at)}: {step.clock} {step.step} → {', '.join(step.tells)}{moved} ({step.clause})")
+            lines.append(
+                f"- {when(table, step.at)}: {step.clock} {step.step} → {', '.join(step.tells)}{moved} ({step.clause})"
+            )
         lines.append("")
     for remark in view.attention:
         lines.append(f"**Look at this:** {remark}")
@@ -62,7 +64,9 @@ def card(view: View, incident: Incident) -> str:
     if view.phase == "resolved" and view.resolution == "workaround":
         lines.append("**A workaround is in place;** the long-term fix is still open, without a clock")
     if incident.state.dead_letters:
-        lines.append(f"**Dead letters:** {len(incident.state.dead_letters)}; the last: {incident.state.dead_letters[-1].why}")
+        lines.append(
+            f"**Dead letters:** {len(incident.state.dead_letters)}; the last: {incident.state.dead_letters[-1].why}"
+        )
     lines.append(f"**You may:** {MAY[view.phase]}")
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.attributes import attributes, changes
     from activities.calls import (
         CarriedOut,
         CarryOut,
@@ -22,15 +23,14 @@ with workflow.unsafe.imports_passed_through():
         StandingWord,
     )
     from sla import names, report
-    from sla.events import Delivery, Read
     from sla.evaluate import View
+    from sla.events import Delivery, Read
     from sla.incident import Incident, IncidentState
     from sla.policy import PinnedContract
     from sla.proof import proof
     from sla.steps import Step
     from workflows.card import card, details, timer_summary
     from workflows.messages import read_signal
-    from activities.attributes import attributes, changes
 from workflows.operators import Operators
 
 QUICK = timedelta(seconds=5)
@@ -101,7 +101,10 @@ class IncidentWorkflow(Operators):
 
     # What is asked
 
-    @workflow.query(name=names.STATUS, description="The clocks, who has it, what was sent. Argument: a moment (ISO 8601), or none for the last one.")
+    @workflow.query(
+        name=names.STATUS,
+        description="The clocks, who has it, what was sent. Argument: a moment (ISO 8601), or none for the last one.",
+    )
     def status(self, at: str | None = None) -> dict[str, Any]:
         """The incident as `status --json` prints it."""
         if self.incident.state.pinned is None:
@@ -126,7 +129,10 @@ class IncidentWorkflow(Operators):
         table = self._table()
         return [step.model_dump(mode="json") | {"at": report.local(table, step.at)} for step in self._view(None).plan]
 
-    @workflow.query(name=names.PROOF, description="Why a deadline is what it is: the segments that add up to it. Argument: a clock, or none for all.")
+    @workflow.query(
+        name=names.PROOF,
+        description="Why a deadline is what it is: the segments that add up to it. Argument: a clock, or none for all.",
+    )
     def proof(self, clock: str | None = None) -> dict[str, Any]:
         """The proof of each deadline."""
         return proof(self._view(None), self.incident.pinned, clock)
@@ -185,16 +191,29 @@ class IncidentWorkflow(Operators):
                 read = await self._local(names.READ_OPENING, asked, Read, "read the opening message")
                 self.incident.was_read(read, word.received_at)
         for line in self.incident.moves():
-            to = line.event.to if line.event.event == "policy_moved" else None  # type: ignore[union-attr]
-            pinned = await self._pin(to or self.incident.state.contract, line.occurred_at)
+            to = getattr(line.event, "to", None)
+            try:
+                pinned = await self._pin(to or self.incident.state.contract, line.occurred_at)
+            except ActivityError as error:
+                self.incident.cannot_move(line, str(error.cause))
+                continue
             self.incident.pin(pinned, line.received_at, f"pinned:{line.key}")
         if workflow.now() >= self.incident.view(workflow.now()).repin_at:
             pinned = await self._pin(None, workflow.now(), extend=self.incident.pinned)
             self.incident.pin(pinned, workflow.now(), f"pinned:ahead:{pinned.calendar.last.isoformat()}")
 
     async def _pin(self, contract: str | None, at: datetime, extend: PinnedContract | None = None) -> PinnedContract:
-        asked = Pin(customer=self.incident.state.customer, contract=contract, playbook=self.incident.state.playbook, at=at, extend=extend)
-        return await self._local(names.PIN, asked, PinnedContract, "pin the contract and its calendar")
+        asked = Pin(
+            customer=self.incident.state.customer,
+            contract=contract,
+            playbook=self.incident.state.playbook,
+            at=at,
+            extend=extend,
+        )
+        pinned: PinnedContract = await self._local(
+            names.PIN, asked, PinnedContract, "pin the contract and its calendar"
+        )
+        return pinned
 
     def _begin(self, view: View) -> None:
         """Begin all that is owed, beside the loop: a dead channel never keeps the incident from hearing."""
@@ -250,7 +269,10 @@ class IncidentWorkflow(Operators):
 
     def _show(self, view: View) -> None:
         workflow.set_current_details(card(view, self.incident))
-        changed = changes(workflow.info().typed_search_attributes, attributes(view, self.incident.state.customer, self.incident.pinned.version))
+        changed = changes(
+            workflow.info().typed_search_attributes,
+            attributes(view, self.incident.state.customer, self.incident.pinned.version),
+        )
         if changed and not (view.closed and not self.tasks):
             workflow.upsert_search_attributes(changed)
 

@@ -1,6 +1,7 @@
 """Reading what was sent: a word that this code knows, or the reason why not, with what came as text."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import ValidationError
 from temporalio.common import RawValue
@@ -25,12 +26,12 @@ def read_signal(
     if len(args) != 1:
         return None, f"{name} carries one argument, got {len(args)}", text
     try:
-        word = converter.from_payload(args[0].payload, kind)
-        if not isinstance(word, kind):
+        word: Any = converter.from_payload(args[0].payload, kind)
+        if not isinstance(word, Delivery | AccountDelivery | StandingWord):
             return None, f"{name} carries a {kind.__name__}, got {type(word).__name__}", text
         return word, "", text
     except ValidationError as error:
         first = error.errors()[0]
         return None, f"{'.'.join(str(p) for p in first['loc']) or name}: {first['msg']}", text
-    except Exception as error:  # whatever a foreign sender's bytes provoke, the incident must go on
+    except Exception as error:  # noqa: BLE001 whatever a foreign sender's bytes provoke, the incident must go on
         return None, f"{type(error).__name__}: {error}", text

@@ -40,7 +40,9 @@ class Operators:
     def hear(self, word: Delivery) -> None:
         raise AssertionError("the workflow hears")
 
-    @workflow.update(dynamic=True, description=f"One of: {', '.join(ACTIONS)}. Argument: a delivery with the matching event.")
+    @workflow.update(
+        dynamic=True, description=f"One of: {', '.join(ACTIONS)}. Argument: a delivery with the matching event."
+    )
     def operate(self, name: str, args: Sequence[RawValue]) -> dict[str, Any]:
         """Carry out an operator's action."""
         word = self._word(name, args)
@@ -61,13 +63,19 @@ class Operators:
         if view.closed and what.event != "reopened":
             raise _refusal(f"the incident is closed; reopen it before you {name.replace('_', ' ')}")
         if what.event == "priority_changed" and what.to not in contract.priorities:
-            raise _refusal(f"priority {what.to!r} is none of {contract.name}'s; write one of: {', '.join(contract.priorities)}")
+            raise _refusal(
+                f"priority {what.to!r} is none of {contract.name}'s; write one of: {', '.join(contract.priorities)}"
+            )
         if what.event == "dispositioned":
             terms = contract.dispositions.get(what.disposition)
             if terms is None:
-                raise _refusal(f"{contract.name} knows no disposition {what.disposition!r}; it knows: {', '.join(contract.dispositions)}")
+                raise _refusal(
+                    f"{contract.name} knows no disposition {what.disposition!r}; it knows: {', '.join(contract.dispositions)}"
+                )
             if what.ground is not None and terms.grounds and what.ground not in terms.grounds:
-                raise _refusal(f"ground {what.ground!r} is none of {terms.clause}'s; write one of: {', '.join(terms.grounds)}")
+                raise _refusal(
+                    f"ground {what.ground!r} is none of {terms.clause}'s; write one of: {', '.join(terms.grounds)}"
+                )
         if what.event == "restored" and view.disposition is None and view.phase != "discarded":
             raise _refusal("there is nothing to restore: the incident has no disposition and was not discarded")
         if what.event in ("authorized", "declined") and view.phase != "held":
@@ -82,7 +90,7 @@ class Operators:
             raise _refusal(f"{name} carries one delivery, got {len(args)} arguments")
         try:
             word: Delivery = workflow.payload_converter().from_payload(args[0].payload, Delivery)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 whatever was sent, the answer is a sentence
             raise _refusal(f"{name} carries a delivery: {str(error).splitlines()[0]}") from None
         if word.event.event != ACTIONS[name]:
             raise _refusal(f"{name} carries the event {ACTIONS[name]!r}, got {word.event.event!r}")

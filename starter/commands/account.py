@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities import dispatch
@@ -13,6 +13,7 @@ from sla.events import AccountDelivery, AccountEvent, PaymentCurrent, PaymentLap
 from starter.commands import send, terminal
 from starter.commands.failures import WORKER, RefusalError
 from starter.commands.options import At, CustomerId, Key, moment, word_key
+from starter.commands.query import query
 from starter.connect import ask
 from starter.home import Home
 
@@ -69,7 +70,7 @@ async def standing(client: Client, customer: str) -> dict[str, Any] | None:
     """The account as it stands; None where the customer has none yet."""
     handle = client.get_workflow_handle(names.account_id(customer))
     try:
-        told: dict[str, Any] = await handle.query(names.STATUS, result_type=dict)
+        told: dict[str, Any] = await query(handle, f"the account of {customer}", names.STATUS)
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
@@ -86,5 +87,5 @@ async def _settled(client: Client, customer: str) -> dict[str, Any] | None:
                 if told is not None and told["ready"] and told["told"] == told["version"]:
                     return told
                 await asyncio.sleep(0.1)
-    except (TimeoutError, RPCError, WorkflowQueryFailedError):
+    except (TimeoutError, RPCError, RefusalError):
         return None

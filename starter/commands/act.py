@@ -4,15 +4,16 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.policies import Policies
 from sla import events, names
 from starter.commands import send, terminal
-from starter.commands.failures import WORKER
+from starter.commands.failures import WORKER, RefusalError
 from starter.commands.find import find
 from starter.commands.options import At, By, Key, Source, Ticket, argument, made, moment, option, word_key
+from starter.commands.query import query
 from starter.commands.show import line
 from starter.connect import ask
 from starter.home import Home
@@ -207,10 +208,10 @@ async def standing(client: Client, incident: str) -> dict[str, Any] | None:
     try:
         async with asyncio.timeout(SOON):
             while told["phase"] == "opening":
-                told = await handle.query(names.STATUS, datetime.now(UTC).isoformat(), result_type=dict)
+                told = await query(handle, incident, names.STATUS, datetime.now(UTC).isoformat())
                 if told["phase"] == "opening":
                     await asyncio.sleep(0.1)
-    except (TimeoutError, RPCError, WorkflowQueryFailedError):
+    except (TimeoutError, RPCError, RefusalError):
         return None
     return told
 

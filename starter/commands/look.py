@@ -12,6 +12,7 @@ from starter.commands.add_up import stretches
 from starter.commands.failures import RefusalError
 from starter.commands.find import find
 from starter.commands.options import Json, Source, Ticket, option
+from starter.commands.query import query
 from starter.commands.show import steps
 from starter.connect import ask
 from starter.home import Home
@@ -83,10 +84,10 @@ def log(ticket: Ticket, source: Source = None, json: Json = False) -> None:
 
 async def _query(client: Client, ticket: str, source: str | None, name: str) -> Any:
     found = await find(client, ticket, source)
-    told = await found.handle.query(names.STATUS, result_type=dict)
+    told = await query(found.handle, ticket, names.STATUS)
     if told["phase"] == "opening":
         raise RefusalError(f"{ticket} is being opened; ask again in a moment")
-    return await found.handle.query(name)
+    return await query(found.handle, ticket, name)
 
 
 def _utc(at: str) -> datetime:

@@ -104,16 +104,16 @@ async def _play(stories: Sequence[Loaded]) -> list[Result]:
 
 @contextmanager
 def _chatter_aside() -> Iterator[None]:
-    """What the server writes on our standard output goes to standard error instead."""
+    """What the server writes on the standard output that it has from us goes nowhere: it is no answer of ours."""
     sys.stdout.flush()
-    ours = os.dup(1)
-    os.dup2(2, 1)
+    ours, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
     try:
         yield
     finally:
-        sys.stdout.flush()
         os.dup2(ours, 1)
         os.close(ours)
+        os.close(nowhere)
 
 
 def summary(result: Result) -> Iterator[RenderableType]:

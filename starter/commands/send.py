@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities import dispatch
@@ -42,7 +42,7 @@ async def act(client: Client, found: Found, action: str, said: Delivery, *, late
             async with asyncio.timeout(PATIENCE):
                 await found.handle.execute_update(action, said, id=said.key)
                 return found.handle.id
-        except TimeoutError:
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             raise _silence(found) from None
         except RPCError as error:
             if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):

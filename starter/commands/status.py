@@ -13,6 +13,7 @@ from sla import names
 from starter.commands import account, terminal
 from starter.commands.find import find, listed, parts
 from starter.commands.options import TICKET_HELP, Json, Source, argument, option
+from starter.commands.query import query
 from starter.commands.show import page
 from starter.connect import ask
 from starter.home import Home
@@ -44,13 +45,13 @@ def status(
 async def _one(client: Client, ticket: str, source: str | None, json: bool) -> None:
     found = await find(client, ticket, source)
     now = datetime.now(UTC)
-    told = await found.handle.query(names.STATUS, now.isoformat(), result_type=dict)
+    told = await query(found.handle, ticket, names.STATUS, now.isoformat())
     if json:
         terminal.as_json(told)
     elif told["phase"] == "opening":
         terminal.show(f"{ticket}: being opened; look again in a moment")
     else:
-        terminal.show(*page(ticket, told, await found.handle.query(names.PLAN, result_type=list), now))
+        terminal.show(*page(ticket, told, await query(found.handle, ticket, names.PLAN), now))
 
 
 async def _several(client: Client, customer: str | None, closed: bool, limit: int, json: bool) -> None:
