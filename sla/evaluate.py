@@ -18,6 +18,8 @@ from sla.owed import climbed, one_time, withdrawals
 from sla.policy import PinnedContract
 from sla.steps import Planned, Step
 
+FIRST = {"acknowledgement": 0, "withdrawal": 1}
+"""Of the steps of one moment, these come first: what is withdrawn is withdrawn before it is told anew."""
 REPIN_AHEAD_US = 60 * 86_400 * 1_000_000
 """The calendar is pinned anew when less than this (60 days) of it lies ahead."""
 
@@ -128,7 +130,7 @@ def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime) -> Vie
         resolution=facts.resolved_by,
         clocks=views,
         ledger=facts.ledger,
-        owed=tuple(sorted(owed, key=lambda s: (s.at, s.kind != "acknowledgement"))),
+        owed=tuple(sorted(owed, key=lambda s: (s.at, FIRST.get(s.kind, len(FIRST))))),
         plan=tuple(sorted(plan, key=lambda p: p.at)),
         next_change_at=None if ahead is None else from_us(ahead),
         look_again_at=None if phase == "closed" else from_us(min(repin_at, ahead or repin_at)),

@@ -96,6 +96,8 @@ class Player:
         incident.pin(
             self.world.pin(self.script.story.contract, self.script.story.playbook, word.occurred_at), word.received_at
         )
+        if word.event.event == "opened":
+            self._read_from(incident, word)
         incident.told_standing(self.accounts[customer].ledger, word.received_at)
         incident.hear(word)
         self._settle(label)
@@ -135,9 +137,12 @@ class Player:
         opening = next((line.word for line in self.script.lines if isinstance(line.word, Delivery) and line.word.event.event == "opened"
                         and any(e.key == line.word.key for e in incident.state.log)), None)  # fmt: skip
         if opening is not None:
-            customer = self.accounts[incident.state.customer].customer
-            language = self.world.language(incident.pinned.contract, opening)
-            incident.was_read(read(incident.pinned.contract, opening, customer, language), opening.received_at)
+            self._read_from(incident, opening)
+
+    def _read_from(self, incident: Incident, opening: Delivery) -> None:
+        customer = self.accounts[incident.state.customer].customer
+        language = self.world.language(incident.pinned.contract, opening)
+        incident.was_read(read(incident.pinned.contract, opening, customer, language), opening.received_at)
 
     def _moved(self, incident: Incident) -> None:
         for line in incident.moves():
