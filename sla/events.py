@@ -7,11 +7,34 @@ same log: that a step was begun, what came of it, which standing it was told, wh
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    model_validator,
+)
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=320)]
+
+
+def _cut(limit: int) -> BeforeValidator:
+    """A long text is cut, never refused: an incident must not be lost because its message is long."""
+    return BeforeValidator(lambda value: value[:limit] if isinstance(value, str) else value)
+
+
+def _primary(value: Any) -> Any:
+    """`en` of `en-US` (BCP 47)."""
+    return value.replace("_", "-").partition("-")[0].lower() if isinstance(value, str) else value
+
+
 Channel = Literal["email", "ticket", "slack", "portal", "phone", "api"]
 MAX_BODY = 20_000
+Body = Annotated[str, _cut(MAX_BODY)]
+Language = Annotated[str, BeforeValidator(_primary), StringConstraints(pattern=r"^[a-z]{2,3}$")]
 
 
 class Event(BaseModel):
@@ -29,19 +52,19 @@ class Opened(Event):
     priority: Text | None = None
     category: Text | None = None
     channel: Channel | None = None
-    subject: Annotated[str, StringConstraints(max_length=1000)] = ""
-    body: Annotated[str, StringConstraints(max_length=MAX_BODY)] = ""
+    subject: Annotated[str, _cut(1000)] = ""
+    body: Body = ""
     product: Text | None = None
     product_version: Text | None = None
-    fields: dict[str, str] = {}
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] | None = None
+    fields: dict[str, Annotated[str, _cut(2000)]] = {}
+    language: Language | None = None
 
 
 class CustomerReplied(Event):
     """The customer wrote again."""
 
     event: Literal["customer_replied"] = "customer_replied"
-    body: Annotated[str, StringConstraints(max_length=MAX_BODY)] = ""
+    body: Body = ""
 
 
 class AgentReplied(Event):
@@ -49,7 +72,7 @@ class AgentReplied(Event):
 
     event: Literal["agent_replied"] = "agent_replied"
     public: bool = True
-    body: Annotated[str, StringConstraints(max_length=MAX_BODY)] = ""
+    body: Body = ""
 
 
 class Acknowledged(Event):

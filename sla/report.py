@@ -46,6 +46,7 @@ def incident(view: View, log: list[Entry], table: Timetable) -> dict[str, Any]:
                 "received_at": local(table, line.received_at),
                 "event": line.event.event,
                 "by": getattr(line.event, "by", None),
+                **{name: said for name in ("to", "why") if (said := getattr(line.event, name, None)) is not None},
             }
             for line in outside
         ],

@@ -11,6 +11,7 @@ from temporalio.client import Client, WorkflowExecution
 from activities.attributes import KEYWORDS, NEXT_DUE
 from sla import names
 from starter.commands import account, terminal
+from starter.commands.failures import RefusalError
 from starter.commands.find import find, listed, parts
 from starter.commands.options import TICKET_HELP, Json, Source, argument, option
 from starter.commands.query import query
@@ -55,7 +56,7 @@ async def _one(client: Client, ticket: str, source: str | None, json: bool) -> N
 
 
 async def _several(client: Client, customer: str | None, closed: bool, limit: int, json: bool) -> None:
-    standing = None if customer is None else await account.standing(client, customer)
+    standing = None if customer is None else await _standing(client, customer)
     rows = [_listed(e) async for e in listed(client, customer=customer, closed=closed, limit=limit)]
     rows.sort(key=lambda row: (row["clocks"] != "missed", row["next_due"] or "9999", row["incident"]))
     if json:
@@ -75,6 +76,14 @@ async def _several(client: Client, customer: str | None, closed: bool, limit: in
     terminal.show(made)
     if len(rows) == limit:
         terminal.note(f"only the first {limit} are listed; `--limit` lists more")
+
+
+async def _standing(client: Client, customer: str) -> dict[str, Any] | None:
+    try:
+        return await account.standing(client, customer)
+    except RefusalError as error:
+        terminal.note(str(error))
+        return None
 
 
 def _listed(execution: WorkflowExecution) -> dict[str, Any]:
