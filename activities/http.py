@@ -30,7 +30,7 @@ class Answer:
     retry_after: float | None
 
 
-class NoAnswer(Exception):  # noqa: N818 (reads better without)
+class NoAnswer(Exception):
     """No status line came back: the network, the name, the certificate or the time. The text is half a sentence."""
 
 

@@ -6,7 +6,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 _NOISE = re.compile(
-    r"<[^>]{1,200}>|https?://\S+|\S+@\S+|^\s*(?:at |File \"|Traceback|\[?\d{4}-\d\d-\d\d|[A-Z]+:\s|\$ |> ).*$|[A-Za-z0-9_./\\-]*[0-9_/\\][A-Za-z0-9_./\\-]*",
+    r"<[^>]{1,200}>"
+    r"|https?://\S+|\S+@\S+"
+    r"|^\s*(?:at |File \"|Traceback|\[?\d{4}-\d\d-\d\d|[A-Z]+:\s|\$ |> ).*$"
+    r"|[A-Za-z0-9_./\\-]*[0-9_/\\][A-Za-z0-9_./\\-]*",
     re.MULTILINE,
 )
 

@@ -50,7 +50,7 @@ class Receipt(BaseModel):
     """True: it had gone out before, and nothing went out now."""
 
 
-class ChannelUnavailable(Exception):  # noqa: N818 (reads better without)
+class ChannelUnavailable(Exception):
     """The channel cannot take the message now; the same message may go through later.
 
     `retry_after`: the seconds for which the other side asked us to wait, if it did.
@@ -61,7 +61,7 @@ class ChannelUnavailable(Exception):  # noqa: N818 (reads better without)
         self.retry_after = retry_after
 
 
-class ChannelRefused(Exception):  # noqa: N818
+class ChannelRefused(Exception):
     """The channel will never take this message as it is; sending it again is of no use."""
 
 

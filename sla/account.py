@@ -25,10 +25,8 @@ def fold(log: Iterable[AccountDelivery], *, suspends: bool, version: int = 0) ->
         elif word.event.event == "payment_current" and open_lapse:
             lapsed[-1] = Interval(start=lapsed[-1].start, end=word.happened)
             standing_since = word.happened
-    if lapsed and lapsed[-1].end is None:
-        standing = "suspended" if suspends else "lapsed"
-    else:
-        standing = "current"
+    not_current = "suspended" if suspends else "lapsed"
+    standing = not_current if lapsed and lapsed[-1].end is None else "current"
     stretches = tuple(i for i in lapsed if i.end is None or i.end > i.start)
     return Ledger.model_validate(
         {"version": version, "standing": standing, "since": standing_since, "suspended": stretches if suspends else ()}

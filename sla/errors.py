@@ -1,6 +1,6 @@
 """What can be wrong with something written or asked; every text is one sentence: what, where, what is allowed."""
 
-# ruff: noqa: N818 - an error is named by what is wrong: `NaiveDatetime`, `EmptyWeek`.
+
 
 import json
 from datetime import date

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sla.civil import to_us
 from sla.events import (
     INCIDENT_EVENTS,
     RANK,
@@ -15,7 +16,6 @@ from sla.events import (
     StepDone,
 )
 from sla.policy import Contract
-from sla.civil import to_us
 
 Stretch = tuple[int, int | None]
 """`[start, end)` in microseconds since the epoch; None: it lasts."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sla.civil import from_us, to_us
+from sla.civil import from_us
 from sla.clock import Clock
 from sla.facts import Facts
 from sla.ladder import Rung, founded

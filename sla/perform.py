@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from sla.customer import Customer
 from sla.events import Delivery, Entry, Read, StepBegun, StepDone, record
 from sla.policy import Contract
-from sla.customer import Customer
 from sla.roster import Outcome, Recipient, Roster
 from sla.steps import Step
 

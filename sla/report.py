@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sla.events import INCIDENT_EVENTS, Entry, Notice, StepDone
 from sla.evaluate import ClockView, View
+from sla.events import INCIDENT_EVENTS, Entry, Notice, StepDone
 from sla.facts import distinct
 from sla.timetable import Timetable
 

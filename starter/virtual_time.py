@@ -72,16 +72,23 @@ class _StartDelay(Interceptor):
 
 
 async def start_environment(
-    search_attributes: Sequence[SearchAttributeKey[Any]], *, dynamic_config: Mapping[str, str] | None = None
+    search_attributes: Sequence[SearchAttributeKey[Any]],
+    *,
+    dynamic_config: Mapping[str, str] | None = None,
+    metrics_port: int | None = None,
 ) -> WorkflowEnvironment:
-    """A real server, in memory, on loopback, whose workflows stand still until they are moved."""
+    """A real server, in memory, on loopback, whose workflows stand still until they are moved.
+
+    `metrics_port` is where the server tells its own metrics; None: anywhere.
+    """
     settings = {**DYNAMIC_CONFIG, **(dynamic_config or {})}
     return await WorkflowEnvironment.start_time_skipping_v2(
         ts_config=TimeSkippingConfig(enabled=False),
         dev_server_existing_path=str(temporal_executable()),
         search_attributes=search_attributes,
         dev_server_extra_args=[
-            word for name, value in settings.items() for word in ("--dynamic-config-value", f"{name}={value}")
+            *(word for name, value in settings.items() for word in ("--dynamic-config-value", f"{name}={value}")),
+            *(() if metrics_port is None else ("--metrics-port", str(metrics_port))),
         ],
         interceptors=[_StartDelay()],
         data_converter=pydantic_data_converter,

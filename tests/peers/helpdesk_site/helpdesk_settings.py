@@ -5,7 +5,7 @@ from pathlib import Path
 
 HOME = Path(os.environ["HELPDESK_HOME"])
 
-SECRET_KEY = "a-helpdesk-that-lives-for-one-test-run"  # noqa: S105
+SECRET_KEY = "a-helpdesk-that-lives-for-one-test-run"
 DEBUG = True
 ALLOWED_HOSTS = ["127.0.0.1"]
 USE_TZ = True

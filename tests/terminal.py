@@ -1,0 +1,32 @@
+"""The command line, carried out within a test's own process."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from starter import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+NOBODY = "127.0.0.1:1"
+"""An address at which nothing answers."""
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Carry out a command line in this process: exit status, standard output, standard error."""
+    monkeypatch.setenv("PACTKEEPER_STATE", str(tmp_path / "var"))
+    monkeypatch.setenv("TEMPORAL_ADDRESS", NOBODY)
+    monkeypatch.delenv("PACTKEEPER_DATABASE", raising=False)
+    monkeypatch.delenv("PACTKEEPER_DEBUG", raising=False)
+    monkeypatch.chdir(ROOT)
+
+    def carry_out(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = cli.run(arguments)
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    return carry_out
