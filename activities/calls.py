@@ -121,6 +121,12 @@ class AccountState(BaseModel):
     dead_letters: list[dict[str, Any]] = []
 
 
+class Words(Message):
+    """Several words of one ticket."""
+
+    words: tuple[Delivery, ...]
+
+
 class Telling(Message):
     """Tell incidents their account's ledger."""
 

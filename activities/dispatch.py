@@ -4,6 +4,8 @@ A word for a closed incident goes to the ticket's next link: there it is either 
 incident, to which it belongs, or it opens a follow-up.
 """
 
+from collections.abc import Sequence
+
 from temporalio.client import Client
 from temporalio.common import (
     SearchAttributePair,
@@ -14,7 +16,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.attributes import KEYWORDS, at_start
-from activities.calls import AccountState
+from activities.calls import AccountState, Words
 from sla import names
 from sla.events import AccountDelivery, Delivery
 from sla.incident import IncidentState
@@ -23,13 +25,17 @@ MAX_LINKS = 200
 """A ticket that is closed and taken up again more often than this is a loop of some helpdesk's rules."""
 
 HOW_TO_READ = """\
-**What this is.** One support incident. Its log decides everything: each event says what happened and when; the clocks,
-the steps still to come and why they stand still are on the card *Current Details*.
+**What this is.** One support incident under its support contract. How it stands is on the card *Current Details*: \
+what is due, who has it, what to do, why a clock stands still, what comes next. The card names the ticket for the commands.
 
-**What to look at.** The purple lines of the history are the timers and activities, each with what it waits for or does.
-The queries `status`, `plan`, `proof` and `log` tell all of it as data.
+**What happened.** The tab *Timeline* shows what the incident waited for, and *Event History* each thing that it heard or \
+did, with a line that says what. The tab *Queries* has `status`, `plan`, `proof` (why a deadline is what it is) and `log`.
 
-**What to do.** Use the updates (acknowledge, assign, reclassify, resolve, …) or `pactkeeper ack TICKET --by YOU`.
+**What to do.** At a terminal: `pactkeeper ack TICKET --by YOU`, and so on; `pactkeeper --help` lists all. \
+Here: *More Actions*, *Send an Update*.
+
+**What not to do.** *Request Cancellation*, *Terminate* and *Reset* drop the promises made to the customer, and nobody is \
+told. An incident that is over is closed: `pactkeeper close TICKET --by YOU`.
 """
 
 
@@ -42,20 +48,24 @@ async def deliver(
     source: str,
     ticket: str,
     customer: str,
-    word: Delivery,
+    word: Delivery | Sequence[Delivery],
     *,
     task_queue: str = names.TASK_QUEUE,
     contract: str | None = None,
     playbook: str | None = None,
     first_link: int = 1,
 ) -> str:
-    """Bring a word to its incident; the id of the workflow that took it. Returns only after Temporal acknowledged.
+    """Bring a word to its incident, or several of one ticket at once; the id of the workflow that took them.
+
+    Returns only after Temporal acknowledged.
 
     Raises:
         RPCError: Temporal did not acknowledge; the same word may be sent again, its key makes it count once.
         TooManyLinks: see MAX_LINKS.
     """
-    priority = word.event.priority if word.event.event == "opened" else None
+    words = [word] if isinstance(word, Delivery) else list(word)
+    signal, said = (names.DELIVER, words[0]) if len(words) == 1 else (names.DELIVER_ALL, Words(words=tuple(words)))
+    priority = next((w.event.priority for w in words if w.event.event == "opened"), None)
     for link in range(first_link, MAX_LINKS + 1):
         id = names.incident_id(source, ticket, link)
         state = IncidentState(
@@ -69,10 +79,10 @@ async def deliver(
                 task_queue=task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                start_signal=names.DELIVER,
-                start_signal_args=[word],
+                start_signal=signal,
+                start_signal_args=[said],
                 search_attributes=at_start(customer, priority),
-                static_summary=_summary(ticket, customer, priority),
+                static_summary=_summary(ticket, customer),
                 static_details=HOW_TO_READ,
             )
         except WorkflowAlreadyStartedError:
@@ -112,5 +122,6 @@ def account_attributes(customer: str) -> TypedSearchAttributes:
     return TypedSearchAttributes([SearchAttributePair(KEYWORDS[names.CUSTOMER], names.canonical(customer))])
 
 
-def _summary(ticket: str, customer: str, priority: str | None) -> str:
-    return f"{names.canonical(ticket)} of {names.canonical(customer)}" + (f", {priority}" if priority else "")
+def _summary(ticket: str, customer: str) -> str:
+    """What holds for ever, in less than the 200 bytes that Temporal takes: the priority may change, so it is not told."""
+    return f"Ticket {names.canonical(ticket)} of {names.canonical(customer)}"

@@ -100,15 +100,17 @@ def minutes(amount: float) -> timedelta:
 async def play(desk: Desk) -> None:
     """The tickets in the pictures. Reciprocity's response counts day and night; the others' clocks only open hours."""
     now, bank, clinic = desk.now, "birch-bank", "cedar-clinic"
-    # Severity 1, a plan is due within 4 hours: in 22 minutes; in 3 hours 20.
+    # Severity 1, a plan is due within 4 hours: in 22 minutes; in 3 hours 20. Severity 3, 12 hours: in 9 minutes.
     await desk.opens(bank, "5101", "S1", now - minutes(218))
     await desk.happens("5101", events.Acknowledged(by="dana"), now - minutes(200))
     await desk.opens(bank, "5102", "S1", now - minutes(40))
     await desk.happens("5102", events.Acknowledged(by="farid"), now - minutes(31))
+    await desk.opens(bank, "5107", "S3", now - minutes(711))
+    await desk.happens("5107", events.Acknowledged(by="eli"), now - minutes(690))
     # Severity 2, 8 hours: missed 20 minutes ago, and nobody took it.
     await desk.opens(bank, "5103", "S2", now - minutes(500))
     # Three quarters of its 8 hours will be used in a few seconds: the picture of a history shows the step fire.
-    await desk.opens(bank, "5104", "S2", now - minutes(360) + timedelta(seconds=12))
+    await desk.opens(bank, "5104", "S2", now - minutes(360) + timedelta(seconds=15))
     await desk.opens(bank, "5105", "S3", now - minutes(300))
     await desk.happens("5105", events.PlanProvided(by="eli"), now - minutes(240))
     await desk.happens("5105", events.Resolved(by="eli", kind="workaround"), now - minutes(60))
@@ -137,4 +139,3 @@ async def play(desk: Desk) -> None:
     # A word that nobody here understands is kept as a dead letter.
     handle = desk.client.get_workflow_handle(names.incident_id(SOURCE, "4712"))
     await handle.signal("ticket_merged", {"into": "4700"})
-    await desk.settled()

@@ -26,6 +26,8 @@ MODELS: Final[dict[Kind, type[BaseModel]]] = {
     "customer": Customer,
 }
 ROOT_VARIABLE: Final = "PACTKEEPER_POLICIES"
+MAX_PINNED: Final = 64
+"""Pinned contracts kept: compiling a calendar takes a millisecond, and many incidents open on one day."""
 _ANY_DAY: Final = date(2031, 1, 1)
 M = TypeVar("M", bound=BaseModel)
 
@@ -82,6 +84,7 @@ class Shelf:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or default_root()
         self._read: dict[tuple[Kind, Path], tuple[tuple[int, int], Sheet[BaseModel] | PolicyFileError]] = {}
+        self._pinned: dict[tuple[str, str | None, Path | None, date, date], PinnedContract] = {}
 
     def contract(self, name: str, base: Path | None = None) -> Contract:
         """The contract of that name."""
@@ -119,9 +122,16 @@ class Shelf:
         """A contract with its calendar over those days, and the playbook (None: the contract's own), wholly as data."""
         terms = self.contract(contract, base)
         ladder = self.playbook(terms.playbook) if playbook is None else self.playbook(playbook, base)
-        return PinnedContract(
-            contract=terms, version=terms.version, calendar=terms.hours.pin(first, last), playbook=ladder
-        )
+        asked = (contract, playbook, base, first, last)
+        kept = self._pinned.get(asked)
+        if kept is None or kept.contract is not terms or kept.playbook is not ladder:
+            kept = PinnedContract(
+                contract=terms, version=terms.version, calendar=terms.hours.pin(first, last), playbook=ladder
+            )
+            if len(self._pinned) >= MAX_PINNED:
+                self._pinned.clear()
+            self._pinned[asked] = kept
+        return kept
 
     def contract_sheet(self, name: str, base: Path | None = None) -> Sheet[Contract]:
         """The contract of that name with the lines of its file."""

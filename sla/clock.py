@@ -51,6 +51,16 @@ class Clock:
 
     def budget(self, priority: str | None = None) -> int | None:
         """What the target grants, in microseconds of what it counts; None before the start, without a target, or past the horizon."""
+        name = priority or self.priority
+        if name not in self._budgets:
+            self._budgets[name] = self._granted(name)
+        return self._budgets[name]
+
+    @cached_property
+    def _budgets(self) -> dict[str, int | None]:
+        return {}
+
+    def _granted(self, priority: str) -> int | None:
         target = self.target(priority)
         if target is None or self.started is None:
             return None

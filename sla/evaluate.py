@@ -103,7 +103,10 @@ def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime) -> Vie
     silent = phase in ("held", "discarded")
     if not silent:
         owed += one_time(contract, facts, phase, moment)
+        telling = any(step.kind == "reclassification" for step in owed)
         for clock in runs if facts.void_from is None and facts.closed_at is None else ():
+            if telling and "reclassification_told" in clock.terms.stops:
+                continue  # it stops at this very moment, when the customer is told
             if clock.declared is not None:
                 looks.append(clock.declared)
             for rung in rungs(pinned.playbook, clock, facts, moment):
@@ -118,7 +121,7 @@ def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime) -> Vie
                     )  # fmt: skip
     owed += withdrawals(pinned.playbook, runs, facts)
     views = tuple(_view(clock, facts, phase, moment) for clock in runs)
-    repin_at = table.horizon_us[1] - REPIN_AHEAD_US
+    repin_at = to_us(repinned_at(pinned))
     dues = [view.due for view in views if view.state == "running" and view.due is not None]
     ahead = min((at for at in looks if at > moment), default=None)
     return View(
@@ -144,6 +147,11 @@ def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime) -> Vie
         in_flight=sum(step.done is None for step in facts.steps),
         raw=tuple(runs),
     )
+
+
+def repinned_at(pinned: PinnedContract) -> datetime:
+    """When the calendar must be pinned further ahead."""
+    return from_us(pinned.calendar.timetable().horizon_us[1] - REPIN_AHEAD_US)
 
 
 def _phase(facts: Facts) -> str:

@@ -14,6 +14,8 @@ DELIVER: Final = "deliver"
 """The signal that carries one `Delivery` to an incident or one `AccountDelivery` to an account."""
 STANDING_TOLD: Final = "standing_told"
 """The signal by which an account tells an incident its ledger."""
+DELIVER_ALL: Final = "deliver_all"
+"""The signal that carries several deliveries of one ticket, for sources whose every message tells the whole story."""
 ENROL: Final = "enrol"
 """The update by which an incident enrols with its account and reads the ledger, in one act."""
 

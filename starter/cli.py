@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import typer
 from typer.exceptions import TyperException
 
-from starter.commands import account, act, explain, look, notices, open, play, policy, reply, serve, status  # noqa: A004
+from starter.commands import account, act, demo, explain, look, notices, open, play, policy, reply, serve, status  # noqa: A004
 from starter.commands.failures import told
 
 app = typer.Typer(
@@ -57,7 +57,7 @@ COMMANDS: list[tuple[str, dict[str, Callable[..., None]]]] = [
             "notices": notices.notices,
         },
     ),
-    (TRY, {"explain": explain.explain, "play": play.play}),
+    (TRY, {"demo": demo.demo, "explain": explain.explain, "play": play.play}),
 ]
 for panel, commands in COMMANDS:
     for name, command in commands.items():
@@ -90,10 +90,13 @@ def _text(argument: str) -> str:
 
 def main() -> None:
     """The command `pactkeeper`."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:  # Closed by whoever started us: what is said there goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+            setattr(sys, name, os.fdopen(descriptor, "w", closefd=False))
+        else:
+            stream.reconfigure(errors="backslashreplace")
     leave(run(sys.argv[1:]))
 
 

@@ -54,6 +54,16 @@ class Reel:
         take = bisect_right([take.at for take in self.takes], at) - 1
         return None if take < 0 else evaluate(self.takes[take].pinned, self.takes[take].log, at)
 
+    def dues(self, clock: str, until: datetime) -> set[datetime]:
+        """Every deadline that a clock had by a moment."""
+        return {due for at, name, due in self._dues if name == clock and at <= until}
+
+    @cached_property
+    def _dues(self) -> list[tuple[datetime, str, datetime]]:
+        views = [(take.at, self.view(take.at)) for take in self.takes]
+        clocks = [(at, clock) for at, view in views if view is not None for clock in view.clocks]
+        return [(at, clock.name, clock.due) for at, clock in clocks if clock.due is not None]
+
     def before(self, at: datetime) -> View | None:
         """How it stood just before a moment."""
         take = bisect_left([take.at for take in self.takes], at) - 1

@@ -4,7 +4,7 @@ Hours in which support is closed and nothing happens are drawn narrower, so that
 """
 
 from bisect import bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -15,6 +15,8 @@ from sla.timetable import Timetable, from_us, to_us
 HOUR_US = 3_600_000_000
 QUIET_SHARE = 0.34
 """The share of the line that quiet hours take at most."""
+MARK_ROOM = 3.0
+"""Columns between two things that happen, at least, as long as half of the line suffices for it."""
 STEPS = (15, 30, 60, 120, 180, 360, 720)
 """Minutes between two marks of the hour."""
 ROOM = {True: 8, False: 4}
@@ -29,6 +31,8 @@ class Piece:
     end: int
     left: float
     right: float
+    quiet: bool = False
+    """Whether it is drawn narrower."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,9 @@ class Axis:
         for i, (_, local) in enumerate(starts):
             room = places[i + 1] - places[i]
             day = f"{local:%a} {local.day}"
-            names = (f"{day} {local:%b %Y}", f"{day} {local:%b}", day, f"{local:%a}", f"{local.day}")
+            names = (f"{day} {local:%b}", day, f"{local:%a}", f"{local:%a}"[:2])
             name = next((n for n in names if len(n) < room and places[i] >= free), None)
-            if name is not None and (i == 0 or len(names[0]) >= len(name)):
+            if name is not None:
                 line[places[i] : places[i] + len(name)] = name
                 free = places[i] + len(name) + 1
         return "".join(line)[: self.width].rstrip()
@@ -110,14 +114,26 @@ class Axis:
         while (instant := to_us(self.table.from_local(at))) < self.end:
             mark = f"{at:%H:%M}" if long else f"{at:%H}"
             place = round(self.place(instant))
-            if instant >= self.start and place >= free and place + len(mark) <= self.width and place != last:
+            if (
+                instant >= self.start
+                and not self._within_quiet(instant)
+                and place >= free
+                and place + len(mark) <= self.width
+                and place != last
+            ):
                 line[place : place + len(mark)] = mark
                 free, last = place + len(mark) + 2, place
             at += timedelta(minutes=step)
         return "".join(line).rstrip()
 
+    def _within_quiet(self, instant: int) -> bool:
+        return any(piece.quiet and piece.start < instant < piece.end for piece in self.pieces)
+
     def _per_hour(self) -> float:
-        return max((p.right - p.left) / (p.end - p.start) for p in self.pieces) * HOUR_US
+        """Columns of an hour, in the widest piece that is not quiet."""
+        paced = [piece for piece in self.pieces if not piece.quiet] or list(self.pieces)
+        widest = max(paced, key=lambda piece: piece.right - piece.left)
+        return (widest.right - widest.left) / (widest.end - widest.start) * HOUR_US
 
     def _step(self) -> int:
         wide = self._per_hour()
@@ -143,10 +159,29 @@ def axis(table: Timetable, start: int, end: int, width: int, happens: Collection
     still = sum(b - a for a, b, quiet in runs if quiet)
     moving = end - start - still
     share = min(still / (end - start), QUIET_SHARE) if moving else 1.0
+    stretches = [
+        (a, b, (b - a) / (still if quiet else moving) * (share if quiet else 1 - share) * width, quiet)
+        for first, last, quiet in runs
+        for a, b in pairwise([first, *sorted(at for at in set(happens) if first < at < last), last])
+    ]
+    marked = [a in happens and b in happens for a, b, *_ in stretches]
     pieces: list[Piece] = []
     left = 0.0
-    for a, b, quiet in runs:
-        wide = (b - a) / (still if quiet else moving) * (share if quiet else 1 - share) * width
-        pieces.append(Piece(a, b, left, left + wide))
+    for (a, b, _, quiet), wide in zip(stretches, _widened([wide for *_, wide, _ in stretches], marked), strict=True):
+        pieces.append(Piece(a, b, left, left + wide, quiet))
         left += wide
     return Axis(table, tuple(pieces), width)
+
+
+def _widened(widths: Sequence[float], marked: Sequence[bool]) -> list[float]:
+    """Widths of the same sum, in which the marked ones have room for a mark: what happens close together stays apart."""
+    whole = sum(widths)
+    least = min(MARK_ROOM, whole / 2 / max(1, sum(marked)))
+    narrow: set[int] = set()
+    while True:
+        rest = sum(wide for i, wide in enumerate(widths) if i not in narrow)
+        scale = (whole - least * len(narrow)) / rest if rest else 1.0
+        more = {i for i, wide in enumerate(widths) if marked[i] and i not in narrow and wide * scale < least}
+        if not more:
+            return [least if i in narrow else wide * scale for i, wide in enumerate(widths)]
+        narrow |= more

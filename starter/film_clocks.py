@@ -1,11 +1,13 @@
 """What a moment did to the clocks of an incident, in words."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from itertools import groupby
 
 from sla.evaluate import ClockView, View
 from starter.film_names import Names, amount, listed
 
+Clocks = Sequence[ClockView]
 BEFORE_START = (None, "not_started")
 
 
@@ -17,7 +19,7 @@ def effects(names: Names, before: View | None, after: View) -> list[str]:
     for kind, group in groupby(
         sorted((p for p in pairs if p[0]), key=lambda p: list(SAYS).index(p[0] or "")), key=lambda p: p[0]
     ):
-        found += SAYS[kind or ""](names, [clock for _, clock in group])
+        found += SAYS[kind or ""](names, [clock for _, clock in group], after.now)
     return found
 
 
@@ -43,12 +45,8 @@ def change(was: ClockView | None, now: ClockView) -> str | None:
     return "target" if moved and now.state in ("running", "paused", "suspended") else None
 
 
-def _due(names: Names, clock: ClockView) -> str:
-    return "at a time not known yet" if clock.due is None else names.when(clock.due)
-
-
-def _left(clock: ClockView) -> str:
-    return amount(clock.left_us or 0)
+def _due(names: Names, clock: ClockView, now: datetime) -> str:
+    return "at a time not known yet" if clock.due is None else names.when(clock.due, now)
 
 
 def _the(clocks: Iterable[ClockView]) -> str:
@@ -56,61 +54,67 @@ def _the(clocks: Iterable[ClockView]) -> str:
     return f"the {listed(called)} clock{'s' if len(called) > 1 else ''}"
 
 
-def _started(names: Names, clocks: list[ClockView]) -> list[str]:
-    return [listed([f"{clock.name} due {_due(names, clock)} ({clock.clause})" for clock in clocks])]
+def _started(names: Names, clocks: Clocks, now: datetime) -> list[str]:
+    return [listed([f"{clock.name} due {_due(names, clock, now)} ({clock.clause})" for clock in clocks])]
 
 
-def _goes_on(names: Names, clocks: list[ClockView]) -> list[str]:
-    rest = listed([f"{_left(clock)} left, due {_due(names, clock)}" for clock in clocks])
-    return [f"{_the(clocks)} {'go' if len(clocks) > 1 else 'goes'} on: {rest}"]
+def _goes_on(names: Names, clocks: Clocks, now: datetime) -> list[str]:
+    told = []
+    for i, clock in enumerate(clocks):
+        does = "goes on with the" if i == 0 else "with the"
+        told.append(f"{_the([clock])} {does} {amount(clock)} left, due {_due(names, clock, now)}")
+    return [", and ".join(told)]
 
 
-def _stands(names: Names, clocks: list[ClockView]) -> list[str]:
-    not_begun = [clock for clock in clocks if clock.started is None]
+def _stands(names: Names, clocks: Clocks, now: datetime) -> list[str]:
     begun = [clock for clock in clocks if clock.started is not None]
+    waits = [clock for clock in clocks if clock.started is None]
     told = []
     if begun:
-        left = listed([f"{_left(clock)}" for clock in begun])
-        told.append(f"{_the(begun)} {'stand' if len(begun) > 1 else 'stands'} still, {left} left")
-    if not_begun:
-        told.append(f"{_the(not_begun)} will start when support is resumed")
+        left = listed([amount(clock) for clock in begun])
+        told.append(f"{_the(begun)} {'stand' if len(begun) > 1 else 'stands'} still with {left} left")
+    if waits:
+        told.append(f"{_the(waits)} will start when support goes on")
     return told
 
 
-def _met(names: Names, clocks: list[ClockView]) -> list[str]:
-    return [f"the {clock.name} is met with {_left(clock)} to spare ({clock.clause})" if clock.left_us else
-            f"the {clock.name} is met in the last moment ({clock.clause})" for clock in clocks]  # fmt: skip
+def _met(names: Names, clocks: Clocks, now: datetime) -> list[str]:
+    told = []
+    for clock in clocks:
+        spare = f"with {amount(clock)} to spare" if clock.left_us else "at the last moment"
+        told.append(f"the {clock.name} is met {spare} ({clock.clause})")
+    return told
 
 
-def _missed(names: Names, clocks: list[ClockView]) -> list[str]:
+def _missed(names: Names, clocks: Clocks, now: datetime) -> list[str]:
     return [f"the {listed([f'{c.name} ({c.clause})' for c in clocks])} {'are' if len(clocks) > 1 else 'is'} missed"]
 
 
-def _late(names: Names, clocks: list[ClockView]) -> list[str]:
-    return [f"{_the([clock])} stops, {_left(clock)} late" for clock in clocks]
+def _late(names: Names, clocks: Clocks, now: datetime) -> list[str]:
+    return [f"{_the([clock])} stops, {amount(clock)} late" for clock in clocks]
 
 
-def _disproved(names: Names, clocks: list[ClockView]) -> list[str]:
-    return [f"so the {clock.name} was met after all, with {_left(clock)} to spare" for clock in clocks]
+def _disproved(names: Names, clocks: Clocks, now: datetime) -> list[str]:
+    return [f"so the {clock.name} was met after all, with {amount(clock)} to spare" for clock in clocks]
 
 
-def _taken_back(names: Names, clocks: list[ClockView]) -> list[str]:
-    return [f"the {clock.name} is not missed after all, {_left(clock)} left" for clock in clocks]
+def _taken_back(names: Names, clocks: Clocks, now: datetime) -> list[str]:
+    return [f"the {clock.name} is not missed after all, {amount(clock)} left" for clock in clocks]
 
 
-def _target(names: Names, clocks: list[ClockView]) -> list[str]:
+def _target(names: Names, clocks: Clocks, now: datetime) -> list[str]:
     told = []
     for clock in clocks:
-        due = f"due {_due(names, clock)}" if clock.state == "running" else "and the clock still stands"
-        told.append(f"{clock.name} is now {clock.target}: {_left(clock)} left, {due}")
+        due = f"due {_due(names, clock, now)}" if clock.state == "running" else "and the clock still stands"
+        told.append(f"{clock.name} is now {clock.target}: {amount(clock)} left, {due}")
     return told
 
 
-def _void(names: Names, clocks: list[ClockView]) -> list[str]:
+def _void(names: Names, clocks: Clocks, now: datetime) -> list[str]:
     return ["no clock runs any more"]
 
 
-SAYS: dict[str, Callable[[Names, list[ClockView]], list[str]]] = {
+SAYS: dict[str, Callable[[Names, Clocks, datetime], list[str]]] = {
     "disproved": _disproved,
     "taken_back": _taken_back,
     "met": _met,

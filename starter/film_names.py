@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from activities.message import one_line
+from sla.civil import DAY_US
+from sla.evaluate import ClockView
 from sla.owed import duration_text
 from sla.policy import Contract
 from sla.timetable import Timetable
@@ -50,11 +52,16 @@ class Names:
         title = "" if terms is None else getattr(terms, "title", "")
         return name if not title or title[-1:] == name[-1:] else f"{name} {title}"
 
-    def when(self, at: datetime) -> str:
-        """`Fri 17:05`, in the calendar's own time; `Fri 11 Jul 17:05` in a long story."""
+    def when(self, at: datetime, now: datetime | None = None) -> str:
+        """`Fri 17:05`, in the calendar's own time; with the date in a long story, and for what is far from `now`."""
         local = self.table.to_local(at)
-        day = f"{local:%a} {local.day} {local:%b}" if self.dated else f"{local:%a}"
-        return f"{day} {clock(local)}"
+        dated = self.dated or (now is not None and abs(at - now) > A_WEEK)
+        return f"{local:%a} {local.day} {local:%b} {clock(local)}" if dated else f"{local:%a} {clock(local)}"
+
+    def brief(self, at: datetime, now: datetime) -> str:
+        """`Fri 17:05`; `11 Jul 17:05` where `when` writes a date."""
+        said = self.when(at, now).split(" ")
+        return " ".join(said if len(said) == 2 else said[1:])
 
     def whole(self, at: datetime) -> str:
         """`Fri 11 Jul 2031 17:05`."""
@@ -67,9 +74,13 @@ def clock(local: datetime) -> str:
     return f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
 
 
-def amount(us: int) -> str:
-    """`1 h 30 min`, without a sign; days where there are many hours of the wall clock."""
-    return duration_text(abs(us))
+def amount(shown: ClockView) -> str:
+    """What a clock has left, or is over: `1 h 30 min`; of wall-clock time also `6 d 23 h`."""
+    us = abs(shown.left_us or 0)
+    days, rest = divmod(us, DAY_US)
+    if days < 2 or "business" in (shown.target or ""):
+        return duration_text(us)
+    return f"{days} d" + (f" {duration_text(rest)}" if rest >= 60_000_000 else "")
 
 
 def listed(words: Sequence[str]) -> str:

@@ -13,8 +13,8 @@ from sla.story import Line, Script
 from starter.film_clocks import effects
 from starter.film_names import Names, listed
 
-UP, DOWN = "▲", "▽"
-"""Somebody is told of danger; that is taken back."""
+UP, DOWN, LETTER = MARKS = "▲", "▽", "·"
+"""A step of the ladder; it is taken back; a word of courtesy."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,10 @@ class Caption:
 
     number: int
     at: datetime
-    text: str
+    said: str
+    """What was heard, and what it did to the clocks."""
+    told: tuple[str, ...]
+    """Whom it was told to, each with its mark."""
     heard: bool
     """Whether a word from outside came, rather than a clock going on by itself."""
 
@@ -60,23 +63,35 @@ class Seen:
 
 def caption(names: Names, script: Script, number: int, at: datetime, seen: Sequence[Seen]) -> Caption | None:
     """The caption of a moment; None: nothing happened that is worth a word."""
-    told: dict[str, list[str]] = {}
-    for incident in seen:
-        if text := _incident(names, script, incident):
-            told.setdefault(text, []).append(incident.called)
-    account = [_account(names, line) for line in script.lines if line.ticket is None and line.received == at]
     several = len({line.ticket for line in script.lines if line.ticket is not None}) > 1
-    parts = [f"{listed(called)}: {text}" if several else text for text, called in told.items()]
-    text = "; ".join(account) + (": " if account and parts else "") + "; ".join(parts)
+    account = [_account(names, line) for line in script.lines if line.ticket is None and line.received == at]
+    parts = _alike([(incident.called, _incident(names, script, incident)) for incident in seen], several)
+    said = "; ".join(account) + (": " if account and parts else "") + "; ".join(parts)
+    told: list[str] = []
+    sent = [(incident.called, text) for incident in seen for text in notices(names, incident.sent)]
+    told += _alike(sent, several)
     heard = bool(account) or any(incident.heard for incident in seen)
-    return Caption(number, at, text, heard) if text else None
+    return Caption(number, at, said, tuple(told), heard) if said or told else None
+
+
+def _alike(texts: Sequence[tuple[str, str]], several: bool) -> list[str]:
+    """What is said alike of several tickets, said once."""
+    tickets: dict[str, list[str]] = {}
+    for called, text in texts:
+        if text:
+            tickets.setdefault(text, []).append(called)
+    if not several:
+        return list(tickets)
+    return [
+        f"{text[:2] if text[0] in MARKS else ''}{listed(called)}: {text.removeprefix(text[:2]) if text[0] in MARKS else text}"
+        for text, called in tickets.items()
+    ]
 
 
 def _incident(names: Names, script: Script, seen: Seen) -> str:
     words = "; ".join(dict.fromkeys(_word(names, script, line) for line in seen.heard))
     came = "; ".join(effects(names, seen.before, seen.after))
-    said = [words + (": " if words and came else "") + came, *notices(names, seen.sent)]
-    return " ".join(filter(None, said))
+    return words + (": " if words and came else "") + came
 
 
 def _account(names: Names, line: Line) -> str:
@@ -88,7 +103,7 @@ def _account(names: Names, line: Line) -> str:
 def _late(names: Names, line: Line, what: str) -> str:
     if line.received == line.word.occurred_at:
         return what
-    return f"late word of {names.when(line.word.occurred_at)}: {what}"
+    return f"{what} (at {names.when(line.word.occurred_at)}, heard only now)"
 
 
 def _word(names: Names, script: Script, line: Line) -> str:
@@ -96,7 +111,8 @@ def _word(names: Names, script: Script, line: Line) -> str:
     first = next(other for other in script.lines if other.word.key == line.word.key)
     if first is not line:
         return "the same word once more, which changes nothing"
-    return _late(names, line, _event(names, line.word.event, line.ticket or ""))
+    several = len({line.ticket for line in script.lines if line.ticket is not None}) > 1
+    return _late(names, line, _event(names, line.word.event, "it" if several else f"{line.ticket}"))
 
 
 def _event(names: Names, event: IncidentEvent, ticket: str) -> str:
@@ -136,30 +152,31 @@ def _event(names: Names, event: IncidentEvent, ticket: str) -> str:
 
 
 def notices(names: Names, sent: Sequence[Sent]) -> list[str]:
-    """What was sent at one moment: whom it told, and by which clause."""
+    """What was sent at one moment: whom it told, and by which clause, each with its mark."""
     climbed = [s for s in sent if s.step and s.kind in ("escalation", "reassignment")]
     told = [_step(names, list(some)) for _, some in groupby(climbed, key=lambda s: (s.clock, s.step))]
     back = [s for s in sent if s.kind == "withdrawal"]
     if back:
         steps = listed(list(dict.fromkeys(f"{s.step}" for s in back)))
-        people = names.all_of([who for s in back for who in s.to])
-        told.append(f"{DOWN} taken back: {steps} ({_clauses(back)}); {people} are told")
-    for kind, words in SAYS.items():
-        some = [s for s in sent if s.kind == kind]
-        if some:
-            people = names.all_of([who for s in some for who in s.to])
-            told.append(f"· {people} {'are' if ' and ' in people else 'is'} {words} ({_clauses(some)})")
+        told.append(f"{DOWN} {steps} taken back, and {_people(names, back)} told so ({_clauses(back)})")
+    for kinds, words in SAYS.items():
+        if some := [s for s in sent if s.kind in kinds]:
+            told.append(f"{LETTER} {_people(names, some)} {words} ({_clauses(some)})")
     return told
 
 
 SAYS = {
-    "acknowledgement": "sent the acknowledgement",
-    "information_request": "asked for what is missing",
-    "suspension": "told that support is suspended",
-    "resumption": "told that support goes on",
-    "reclassification": "told of the new priority",
-    "disposition": "told",
+    ("acknowledgement", "information_request"): "sent the acknowledgement",
+    ("suspension",): "told that support is suspended",
+    ("resumption",): "told that support goes on",
+    ("reclassification",): "told of the new priority",
+    ("disposition",): "told",
 }
+
+
+def _people(names: Names, sent: Sequence[Sent]) -> str:
+    people = list(dict.fromkeys(who for s in sent for who in s.to))
+    return f"{names.all_of(people)} {'are' if len(people) > 1 else 'is'}"
 
 
 def _step(names: Names, some: list[Sent]) -> str:
@@ -167,11 +184,11 @@ def _step(names: Names, some: list[Sent]) -> str:
     people = list(dict.fromkeys(who for s in some for who in s.to))
     took = people[0] if moved else None
     told = [who for who in people if who != took]
-    parts = [f"{names.who(took)} gets the ticket"] if took else []
+    parts = [f"{names.who(took)} gets it"] if took else []
     if told:
         parts.append(f"{names.all_of(told)} {'are' if len(told) > 1 else 'is'} told")
     note = next((f", for {s.note}" for s in some if s.note), "")
-    return f"{UP} {_share(some[0])}{' and '.join(parts)}{note} ({_clauses(some)})"
+    return f"{UP} {_share(some[0])}{', '.join(parts)}{note} ({_clauses(some)})"
 
 
 def _share(sent: Sent) -> str:

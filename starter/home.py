@@ -11,6 +11,10 @@ DATABASE_VARIABLE: Final = "PACTKEEPER_DATABASE"
 DEBUG_VARIABLE: Final = "PACTKEEPER_DEBUG"
 
 
+class SettingError(ValueError):
+    """A setting of this installation can't be used; the message is one sentence that says which."""
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """The folder of one installation (`$PACTKEEPER_STATE`, else `var/`) and its database (`$PACTKEEPER_DATABASE`)."""

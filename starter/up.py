@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client
@@ -19,15 +20,16 @@ from activities.policies import Policies
 from activities.settings import CourierSettings
 from records import database
 from records.sent import SentStore
+from records.shelf import PolicyFileError, Shelf
+from starter.dispatch import TemporalDispatch
 from starter.embedded import EmbeddedServer
-from starter.home import Home
+from starter.home import Home, SettingError
+from starter.hook_settings import IntakeSettings, ensure
 from starter.state_dir import ServerError
+from starter.web import create_app
+from starter.web_server import WebServer
 from worker.build import build_worker
 from worker.teller import LiveTeller
-
-
-class SettingError(ValueError):
-    """A setting of this installation can't be used; the message is one sentence that names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,9 @@ class Running:
     home: Home
     temporal: str
     ui: str
+    web: str
+    secrets: Path
+    """The file with the secrets of the hooks."""
 
 
 async def up(home: Home, ports: Ports, ready: Callable[[Running], None]) -> None:
@@ -55,27 +60,62 @@ async def up(home: Home, ports: Ports, ready: Callable[[Running], None]) -> None
         ServerError: a part can't start, or ended by itself.
         SettingError: a setting can't be used.
     """
+    settings, hooks = channels(home), intake(home)
     server = EmbeddedServer(home.state, port=ports.temporal, ui_port=ports.ui, search_attributes=ALL_KEYS)
     async with server:
         await prepare_records(home)
         client = await Client.connect(server.target, data_converter=pydantic_data_converter)
-        async with working(client, home) as worker:
-            ready(Running(home, server.target, server.ui_url))
-            await first_to_end(home, {"the Temporal server": server.wait(), "the worker": worker.run()})
+        web = WebServer(create_app(TemporalDispatch(client), hooks), port=ports.web)
+        async with working(client, home, settings) as worker:
+            running = Running(home, server.target, server.ui_url, web.url, hooks.file or home.state)
+            parts = {"the Temporal server": server.wait(), "the worker": worker.run(), "the web intake": web.run()}
+            telling = asyncio.create_task(_tell(web, lambda: ready(running)))
+            try:
+                await first_to_end(home, parts)
+            finally:
+                telling.cancel()
+
+
+async def _tell(web: WebServer, ready: Callable[[], None]) -> None:
+    await web.answers()
+    ready()
+
+
+def intake(home: Home) -> IntakeSettings:
+    """Who may send to the web intake; the first time, fresh secrets are made.
+
+    Raises:
+        SettingError: the file of secrets can't be used.
+    """
+    shelf = Shelf()
+    try:
+        customers = list(shelf.customers())
+    except PolicyFileError:
+        customers = []
+    with _setting():
+        return ensure(home.state, customers, shelf.customer_of)
 
 
 async def prepare_records(home: Home) -> None:
     """Bring the database of records to its newest schema."""
-    with _setting("PACTKEEPER_DATABASE"):
+    with _setting():
         await asyncio.to_thread(database.upgrade, home.database)
 
 
+def channels(home: Home) -> CourierSettings:
+    """Which channels are set up here.
+
+    Raises:
+        SettingError: one of their settings can't be used.
+    """
+    with _setting():
+        return replace(CourierSettings.from_env(os.environ), state=home.state)
+
+
 @asynccontextmanager
-async def working(client: Client, home: Home) -> AsyncIterator[Worker]:
+async def working(client: Client, home: Home, settings: CourierSettings) -> AsyncIterator[Worker]:
     """A worker with everything it needs, not yet running."""
-    with _setting("the channels"):
-        settings = replace(CourierSettings.from_env(os.environ), state=home.state)
-    with _setting("PACTKEEPER_DATABASE"):
+    with _setting():
         engine = database.engine(home.database)
     try:
         policies = Policies()
@@ -130,7 +170,8 @@ def _once(act: Callable[[], object]) -> Callable[[], None]:
 
 
 @contextlib.contextmanager
-def _setting(name: str) -> Any:
+def _setting() -> Iterator[None]:
+    """What refuses a setting names it already; only its kind of error says too little."""
     try:
         yield
     except ValueError as error:

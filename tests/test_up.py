@@ -1,5 +1,6 @@
 """`pactkeeper up` for real: started as a program, used from the command line, killed, started again, stopped."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -18,7 +19,9 @@ from typing import Any
 import pytest
 
 from starter import cli
-from starter.state_dir import StateDir
+from starter.home import Home
+from starter.state_dir import ServerError, StateDir
+from starter.up import first_to_end
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = [sys.executable, "-c", "from starter.cli import main; main()"]
@@ -231,6 +234,47 @@ def test_nothing_listens_elsewhere_than_on_loopback(up: Up) -> None:
     found = {address for pid in up.pids for address in listening(pid)}
     assert found
     assert found <= {"127.0.0.1"}
+
+
+async def test_a_part_that_ends_takes_all_with_it_and_a_sentence_says_which(tmp_path: Path) -> None:
+    ended = []
+
+    async def goes_on() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("web")
+
+    async def breaks() -> None:
+        raise RuntimeError("no more polls")
+
+    home = Home(tmp_path)
+    with pytest.raises(
+        ServerError, match=r"the worker ended by itself \(RuntimeError: no more polls\); see .*pactkeeper\.log"
+    ):
+        await first_to_end(home, {"the worker": breaks(), "the web intake": goes_on()})
+    assert ended == ["web"]
+
+
+def test_up_ends_with_its_server_and_says_so(tmp_path: Path) -> None:
+    running = Up(tmp_path / "var")
+    os.kill(running.pids[1], signal.SIGKILL)
+    assert running.process.wait(20) == 1
+    assert "the Temporal server ended by itself" in (running.folder / "said").read_text()
+
+
+def test_it_can_be_stopped_while_it_starts(tmp_path: Path) -> None:
+    words = [*PROGRAM, "up"]
+    starting = subprocess.Popen(
+        words, cwd=ROOT, env=environment(tmp_path), stderr=subprocess.PIPE, start_new_session=True
+    )
+    assert starting.stderr is not None
+    assert starting.stderr.readline().startswith(b"Starting")
+    starting.send_signal(signal.SIGTERM)
+    _, said = starting.communicate(timeout=20)
+    assert starting.returncode == 0, said
+    assert b"Traceback" not in said
+    assert StateDir(tmp_path).running() is None
 
 
 def listening(pid: int) -> set[str]:

@@ -10,6 +10,7 @@ from activities import all_activities
 from activities.policies import Policies
 from activities.steps import Teller
 from sla import names
+from worker.sandbox import Sandbox
 from workflows import WORKFLOWS
 
 PASSED_THROUGH = (
@@ -26,7 +27,7 @@ PASSED_THROUGH = (
 
 def runner() -> SandboxedWorkflowRunner:
     """The sandbox: our own modules are policed by lint and tests, and are not executed anew for every incident."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+    return Sandbox(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
 
 
 def build_worker(

@@ -21,9 +21,10 @@ with workflow.unsafe.imports_passed_through():
         Pin,
         ReadOpening,
         StandingWord,
+        Words,
     )
     from sla import names, report
-    from sla.evaluate import View
+    from sla.evaluate import View, repinned_at
     from sla.events import Delivery, Read
     from sla.incident import Incident, IncidentState
     from sla.policy import PinnedContract
@@ -87,6 +88,9 @@ class IncidentWorkflow(Operators):
         word, why, text = read_signal(name, args, workflow.payload_converter())
         if isinstance(word, Delivery):
             self.hear(word)
+        elif isinstance(word, Words):
+            for one in word.words:
+                self.hear(one)
         elif isinstance(word, StandingWord):
             self.incident.told_standing(word.ledger, word.at)
         else:
@@ -198,7 +202,7 @@ class IncidentWorkflow(Operators):
                 self.incident.cannot_move(line, str(error.cause))
                 continue
             self.incident.pin(pinned, line.received_at, f"pinned:{line.key}")
-        if workflow.now() >= self.incident.view(workflow.now()).repin_at:
+        if workflow.now() >= repinned_at(self.incident.pinned):
             pinned = await self._pin(None, workflow.now(), extend=self.incident.pinned)
             self.incident.pin(pinned, workflow.now(), f"pinned:ahead:{pinned.calendar.last.isoformat()}")
 

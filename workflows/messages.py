@@ -7,16 +7,20 @@ from pydantic import ValidationError
 from temporalio.common import RawValue
 from temporalio.converter import PayloadConverter
 
-from activities.calls import StandingWord
+from activities.calls import StandingWord, Words
 from sla import names
 from sla.events import AccountDelivery, Delivery
 
-KINDS: dict[str, type[Delivery] | type[StandingWord]] = {names.DELIVER: Delivery, names.STANDING_TOLD: StandingWord}
+KINDS: dict[str, type[Delivery] | type[Words] | type[StandingWord]] = {
+    names.DELIVER: Delivery,
+    names.DELIVER_ALL: Words,
+    names.STANDING_TOLD: StandingWord,
+}
 
 
 def read_signal(
     name: str, args: Sequence[RawValue], converter: PayloadConverter, kinds: dict[str, type] | None = None
-) -> tuple[Delivery | AccountDelivery | StandingWord | None, str, str]:
+) -> tuple[Delivery | Words | AccountDelivery | StandingWord | None, str, str]:
     """The word, or None with one sentence why and the payload as text (capped). Raises nothing."""
     text = " ".join(raw.payload.data[:1000].decode("utf-8", "replace") for raw in args)[:2000]
     known = kinds or KINDS
@@ -27,7 +31,7 @@ def read_signal(
         return None, f"{name} carries one argument, got {len(args)}", text
     try:
         word: Any = converter.from_payload(args[0].payload, kind)
-        if not isinstance(word, Delivery | AccountDelivery | StandingWord):
+        if not isinstance(word, Delivery | Words | AccountDelivery | StandingWord):
             return None, f"{name} carries a {kind.__name__}, got {type(word).__name__}", text
         return word, "", text
     except ValidationError as error:

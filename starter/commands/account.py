@@ -1,6 +1,7 @@
 """`suspend` and `resume`: a customer's payments, and what they do to its open incidents."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 from temporalio.client import Client
@@ -60,8 +61,9 @@ def _pay(customer: str, event: AccountEvent, at: str | None, key: str | None) ->
 
 
 def sentence(told: dict[str, Any]) -> str:
-    """`acme is suspended since Wed 9 Jul 2031 12:00; 2 incidents enrolled`."""
-    since = f" since {terminal.moment(told['since'])} UTC" if told["since"] else ""
+    """`acme is suspended since Wed 9 Jul 2031 12:00 (UTC-7); 2 incidents enrolled`, in this machine's time."""
+    at = None if told["since"] is None else datetime.fromisoformat(told["since"]).astimezone()
+    since = "" if at is None else f" since {terminal.moment(at)} ({terminal.offset(at)})"
     many = "1 incident" if told["enrolled"] == 1 else f"{told['enrolled']} incidents"
     return f"{told['customer']} is {told['standing']}{since}; {many} enrolled"
 

@@ -6,7 +6,7 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
-from starter.home import DEBUG_VARIABLE, Home
+from starter.home import DEBUG_VARIABLE, Home, SettingError
 
 WORKER = "`pactkeeper up` (or `pactkeeper worker`) runs one"
 
@@ -41,7 +41,8 @@ def sentences(error: Exception) -> list[str] | None:
     from starter.connect import UnreachableError
     from starter.state_dir import ServerError
 
-    if isinstance(error, RefusalError | UnreachableError | ServerError | PolicyError | QuestionError):
+    known = (RefusalError, SettingError, UnreachableError, ServerError, PolicyError, QuestionError)
+    if isinstance(error, known):
         return [str(error)]
     if isinstance(error, PolicyFileError):
         return error.sentences

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import BaseModel, ValidationError
 
+from records.policy_faults import HINTS
 from starter.commands.failures import RefusalError
 from starter.commands.terminal import note
 
@@ -107,6 +108,8 @@ def made(what: type[E], options: dict[str, str] | None = None, /, **values: Any)
         given = str(first["input"])
         shown = repr(given if len(given) <= 60 else given[:57] + "…")
         said = first["msg"].removeprefix("Value error, ").replace("String should", "it should")
+        if first["type"] == "string_pattern_mismatch" and (hint := HINTS.get(str(first["ctx"]["pattern"]))):
+            said = f"write {hint}"
         if first["type"] == "literal_error":
             said = "write one of: " + str(first["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
         raise RefusalError(f"{name} is {shown}; {said[0].lower()}{said[1:]}", 2) from None

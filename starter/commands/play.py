@@ -25,7 +25,7 @@ Result = dict[str, Any]
 
 
 def play(
-    files: Annotated[list[Path], argument("FILE...", "Story files, such as stories/first.yaml.")],
+    files: Annotated[list[Path], argument("FILE...", "Story files, such as stories/hard/pause-over-a-weekend.yaml.")],
     engine: Annotated[
         str,
         option("temporal|core", "The real workflows in virtual time (this is the default), or the pure core alone."),
@@ -36,9 +36,9 @@ def play(
 
     The exit status is 0 when all that is expected holds, 1 when something does not, 2 when a story can't be read.
 
-    Example: pactkeeper play stories/first.yaml
+    Example: pactkeeper play stories/hard/pause-over-a-weekend.yaml
 
-    Example: pactkeeper play --engine core --json stories/first.yaml
+    Example: pactkeeper play --engine core --json stories/hard/pause-over-a-weekend.yaml
     """
     if engine not in ("temporal", "core"):
         raise RefusalError(f"--engine is {engine!r}; write temporal or core", 2)

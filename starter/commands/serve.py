@@ -2,13 +2,17 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from starter.commands import terminal
+from starter.commands.failures import RefusalError
 from starter.commands.options import option
 from starter.home import STATE_VARIABLE, Home
+
+if TYPE_CHECKING:
+    from starter.up import Running
 
 Port = Annotated[int | None, typer.Option(metavar="PORT", min=1, max=65535, show_default=False)]
 State = Annotated[
@@ -35,10 +39,14 @@ def up(
     from starter.up import up as everything
 
     home = Home.here(state)
-    logs.write_to(home.log)
+    try:
+        logs.write_to(home.log)
+    except OSError as error:
+        raise RefusalError(f"the folder {home.state} cannot be written: {error.strerror}") from None
+    _note_broken_policies()
 
     def ready(running: Running) -> None:
-        for words in addresses(running.home, running.ui, running.temporal):
+        for words in addresses(running):
             terminal.note(words)
 
     terminal.note(f"Starting Temporal, a worker and the web intake; data in {home.state}/")
@@ -46,15 +54,27 @@ def up(
     terminal.note("Stopped. Nothing is lost; `pactkeeper up` goes on.")
 
 
-def addresses(home: Home, ui: str, temporal: str) -> list[str]:
+def _note_broken_policies() -> None:
+    """What is wrong in the policy files: said at once, for the incidents that need them could not open."""
+    from records.shelf import Shelf
+    from starter.policy_check import check_files
+
+    for finding in check_files([], Shelf()):
+        if finding.severity == "error":
+            terminal.note(str(finding))
+
+
+def addresses(running: "Running") -> list[str]:
     """What a newcomer needs to know of what runs."""
+    state = running.home.state
     example = 'open 4711 --customer acme --priority P1 --by ann@acme.example --subject "Nothing loads"'
-    before = "" if home.state == Path("var") else f"{STATE_VARIABLE}={shlex.quote(str(home.state))} "
+    before = "" if state == Path("var") else f"{STATE_VARIABLE}={shlex.quote(str(state))} "
     return [
         "Pactkeeper is up.",
-        f"  Temporal UI  {ui}",
-        f"  Temporal     {temporal}",
-        f"  Log          {home.log}, every notice in {home.state / 'notices.jsonl'}",
+        f"  Temporal UI  {running.ui}",
+        f"  Temporal     {running.temporal}",
+        f"  Web intake   {running.web}/hooks/generic/CUSTOMER, signed with the customer's secret in {running.secrets}",
+        f"  Log          {running.home.log}, every notice in {state / 'notices.jsonl'}",
         "Open a ticket in another terminal, and look at it:",
         f"  {before}pactkeeper {example}",
         f"  {before}pactkeeper status 4711",
@@ -69,14 +89,14 @@ def worker() -> None:
     """
     from starter import logs
     from starter.connect import connect
-    from starter.up import first_to_end, until_stopped, working
+    from starter.up import channels, first_to_end, until_stopped, working
 
     home = Home.here()
     logs.write_to(None)
 
     async def run() -> None:
         client = await connect(home)
-        async with working(client, home) as ready:
+        async with working(client, home, channels(home)) as ready:
             terminal.note(
                 f"The worker asks {client.service_client.config.target_host} for tasks of {ready.task_queue}."
             )
@@ -87,12 +107,32 @@ def worker() -> None:
 
 def web(
     host: Annotated[str, option("ADDRESS", "The address to listen on; left out: 127.0.0.1.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="PORT", min=1, max=65535, help="The port to listen on.")] = 8400,
+    port: Port = None,
 ) -> None:
     """Run the web intake alone, against the Temporal server that TEMPORAL_ADDRESS names.
 
-    Example: pactkeeper web --port 8400
+    Example: TEMPORAL_ADDRESS=temporal:7233 pactkeeper web --port 8400
     """
+    from starter import logs
+    from starter.connect import connect
+    from starter.dispatch import TemporalDispatch
+    from starter.up import first_to_end, intake, until_stopped
+    from starter.web import create_app
+    from starter.web_server import WebServer
+
+    home = Home.here()
+    logs.write_to(None)
+
+    async def run() -> None:
+        hooks = intake(home)
+        client = await connect(home)
+        ready = WebServer(create_app(TemporalDispatch(client), hooks), host, port)
+        terminal.note(
+            f"The web intake listens at {ready.url}, for Temporal at {client.service_client.config.target_host}."
+        )
+        await first_to_end(home, {"the web intake": ready.run()})
+
+    until_stopped(run)
 
 
 def setup() -> None:

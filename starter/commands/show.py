@@ -46,10 +46,9 @@ def page(
     """All of an incident: what it is, its clocks, why they stand still, what comes next, what was said."""
     yield heading(called, told)
     contract = told["contract"]
-    yield Text(
-        f"contract {contract['name']} (version {contract['version']}), standing {told['standing']}, {told['incident']}",
-        style="dim",
-    )
+    place = terminal.offset(datetime.fromisoformat(told["next_change_at"] or told["log"][-1]["received_at"]))
+    under = f"contract {contract['name']} (version {contract['version']}), standing {told['standing']}"
+    yield Text(f"{under}, {told['incident']}; times are the contract's own ({place})", style="dim")
     yield from body(told, now)
     if plan:
         yield Text("\nNext, unless something happens first", style="bold")
@@ -89,7 +88,7 @@ def body(told: Mapping[str, Any], now: datetime) -> Iterator[RenderableType]:
 
 def clocks(told: Mapping[str, Mapping[str, Any]], now: datetime) -> RenderableType:
     """The clocks as a table."""
-    made = terminal.table("clock", "state", "used", "left", "due", "promise")
+    made = terminal.table("clock", "state", "used", "left", "due", "", "promise")
     for name, clock in told.items():
         live = clock["state"] in ("running", "paused", "suspended", "missed", "met")
         left = clock["left_seconds"] if live else None
@@ -101,27 +100,29 @@ def clocks(told: Mapping[str, Mapping[str, Any]], now: datetime) -> RenderableTy
                 terminal.state(clock["state"], MARKS[clock["state"]]),
                 terminal.bar(clock["used_seconds"], left) if live else "–",
                 terminal.amount(left),
-                _due(clock, now),
+                *_due(clock, now),
                 promise,
             ],
         )
     return made
 
 
-def _due(clock: Mapping[str, Any], now: datetime) -> str:
+def _due(clock: Mapping[str, Any], now: datetime) -> tuple[str, str]:
+    """The moment that matters, and what it is or how far away."""
     if clock["provisional"]:
-        return "past the pinned calendar"
+        return "–", "due past the pinned calendar"
     if clock["stopped"]:
         late = f", missed {terminal.moment(clock['declared_missed'])}" if clock["declared_missed"] else ""
-        return f"stopped {terminal.moment(clock['stopped'])}{late}"
+        return terminal.moment(clock["stopped"]), f"stopped{late}"
     if clock["due"] is None:
-        return "–"
-    return f"{terminal.moment(clock['due'])} ({terminal.from_now(clock['due'], now)})"
+        return "–", ""
+    return terminal.moment(clock["due"]), terminal.from_now(clock["due"], now)
 
 
 def steps(plan: Sequence[Mapping[str, Any]], now: datetime) -> RenderableType:
     """Steps to come."""
-    made = terminal.table("when", "", "clock", "step", "tells", "clause")
+    place = terminal.offset(datetime.fromisoformat(plan[0]["at"]))
+    made = terminal.table(f"when ({place})", "", "clock", "step", "tells", "clause")
     for step in plan:
         moved = f", then to the {step['reassign'].replace('_', ' ')}" if step["reassign"] else ""
         terminal.row(

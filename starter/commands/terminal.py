@@ -33,6 +33,8 @@ COLOURS = {
     "current": "green",
 }
 BAR = 10
+WHOLE = ("when", "due", "next due", "happened", "heard", "sent", "used", "state")
+"""Columns that are shown whole, whatever becomes of the others."""
 
 
 def console(*, error: bool = False) -> Console:
@@ -64,7 +66,7 @@ def table(*columns: str, title: str | None = None) -> Table:
     """An empty table; cells are `Text`, so that no ticket's name is taken for markup."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left", header_style="bold")
     for column in columns:
-        made.add_column(Text(column))
+        made.add_column(Text(column), no_wrap=column.startswith(WHOLE))
     return made
 
 

@@ -1,0 +1,77 @@
+"""The web intake's door to Temporal: every word by signal-with-start, acknowledged or put off."""
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from activities import dispatch
+from activities.message import one_line
+from sla.events import AccountDelivery, Delivery
+from starter.port import Unavailable
+
+PATIENCE: Final = 8.0
+"""Seconds in which Temporal acknowledges one word; senders wait ten, commonly."""
+REMEMBERED: Final = 20_000
+
+
+@dataclass
+class TemporalDispatch:
+    """Words for incidents and accounts, brought to Temporal.
+
+    A helpdesk that tells a ticket's whole story each time repeats what was acknowledged before; what this process
+    remembers of it is not sent again. What it has forgotten is, and the incident knows it by its key.
+    """
+
+    client: Client
+    _known: OrderedDict[tuple[str, str, str], str] = field(default_factory=OrderedDict)
+
+    async def incident(self, source: str, ticket: str, customer: str, words: Sequence[Delivery]) -> str:
+        """Bring the words of one ticket to its incident, in order; the id of the workflow that took the last."""
+        took = ""
+        for word in words:
+            name = (source, ticket, word.key)
+            took = self._known.get(name) or await self._deliver(source, ticket, customer, word)
+            self._known[name] = took
+            self._known.move_to_end(name)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return took
+
+    async def account(self, customer: str, word: AccountDelivery) -> str:
+        """Bring a payment event to the customer's account; its workflow's id."""
+        with _put_off():
+            async with asyncio.timeout(PATIENCE):
+                return await dispatch.pay(self.client, customer, word)
+
+    async def ready(self) -> None:
+        """Whether Temporal answers."""
+        with _put_off():
+            async with asyncio.timeout(PATIENCE):
+                if not await self.client.service_client.check_health():
+                    raise Unavailable("the Temporal server says that it is not serving")
+
+    async def _deliver(self, source: str, ticket: str, customer: str, word: Delivery) -> str:
+        with _put_off():
+            async with asyncio.timeout(PATIENCE):
+                return await dispatch.deliver(self.client, source, ticket, customer, word)
+
+
+@contextlib.contextmanager
+def _put_off() -> Iterator[None]:
+    """Whatever Temporal says but yes, the word is not acknowledged: its sender must keep it."""
+    try:
+        yield
+    except TimeoutError:
+        raise Unavailable(f"Temporal did not acknowledge within {PATIENCE:g} s") from None
+    except RPCError as error:
+        raise Unavailable(
+            f"Temporal did not acknowledge: {error.status.name}: {one_line(error.message, 200)}"
+        ) from None
+    except (RuntimeError, dispatch.TooManyLinks) as error:
+        raise Unavailable(f"Temporal was not asked: {one_line(str(error), 200)}") from None

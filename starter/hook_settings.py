@@ -1,0 +1,125 @@
+"""Who may send: the secrets of each hook, from a file, and made at the first start where there is none.
+
+generic:
+  acme: [whsec_…, whsec_…]            # several active ones, so that a secret can be changed without a gap
+django-helpdesk:
+  - secret: …                         # the last part of the hook's address
+    source: support-desk
+    customer: acme                    # whose a ticket is when its sender is nobody's contact
+    priorities: {1: P1, 2: P2, 3: P3, 4: P4, 5: P4}
+    agents: {1: dana}
+    customers: [3]
+"""
+
+import base64
+import os
+import secrets as chance
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from starter.hook_signature import key_of
+from starter.intake.django_helpdesk import Connected
+
+SECRETS_VARIABLE = "PACTKEEPER_HOOK_SECRETS_FILE"
+Secret = Annotated[str, StringConstraints(min_length=24, max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class HookSettingError(ValueError):
+    """The file of secrets can't be used; one sentence, without a secret in it."""
+
+
+class DjangoHelpdesk(BaseModel):
+    """One connected django-helpdesk."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    secret: Secret
+    source: str = "django-helpdesk"
+    customer: str = "unknown"
+    priorities: dict[int, str] = {1: "P1", 2: "P2", 3: "P3", 4: "P4", 5: "P4"}
+    agents: dict[int, str] = {}
+    customers: frozenset[int] = frozenset()
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    generic: dict[str, tuple[str, ...]] = {}
+    django_helpdesk: tuple[DjangoHelpdesk, ...] = Field(default=(), alias="django-helpdesk")
+
+
+@dataclass(frozen=True)
+class IntakeSettings:
+    """The hooks that are open, and the clock that they go by."""
+
+    generic: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
+    """A customer's active keys."""
+    django_helpdesk: Mapping[str, Connected] = field(default_factory=dict, repr=False)
+    """By the secret in the address."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    file: Path | None = None
+
+
+def read(file: Path, customer_of: Callable[[str], str | None] = lambda email: None) -> IntakeSettings:
+    """The settings in a file.
+
+    Raises:
+        HookSettingError: one sentence.
+    """
+    try:
+        told = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise HookSettingError(
+            f"{file} can't be read ({error.strerror}); {SECRETS_VARIABLE} names the file of hook secrets"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise HookSettingError(f"{file} is no YAML; it holds `generic:` and `django-helpdesk:`") from None
+    try:
+        made = _File.model_validate(told)
+        keys = {customer: tuple(map(key_of, active)) for customer, active in made.generic.items()}
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise HookSettingError(f"{file}: {where}: {first['msg']}") from None
+    except ValueError as error:
+        raise HookSettingError(f"{file}: {error}") from None
+    helpdesks = {
+        one.secret: Connected(one.source, one.priorities, one.agents, one.customers, customer_of, one.customer)
+        for one in made.django_helpdesk
+    }
+    return IntakeSettings(keys, helpdesks, file=file)
+
+
+def ensure(
+    state: Path, customers: list[str], customer_of: Callable[[str], str | None] = lambda email: None
+) -> IntakeSettings:
+    """The settings of this installation; the first start makes secrets for the customers that there are, for its owner's eyes alone.
+
+    Raises:
+        HookSettingError: one sentence.
+    """
+    named = os.environ.get(SECRETS_VARIABLE, "").strip()
+    file = Path(named) if named else state / "hook-secrets.yaml"
+    if not named and not file.exists():
+        made = {
+            "generic": {customer: [new_secret()] for customer in customers or ["acme"]},
+            "django-helpdesk": [{"secret": chance.token_urlsafe(32), "customer": (customers or ["acme"])[0]}],
+        }
+        state.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+            out.write(
+                "# The secrets of the web intake. Several under one customer are all active, so one can be changed without a gap.\n"
+            )
+            yaml.safe_dump(made, out, sort_keys=False)
+    return read(file, customer_of)
+
+
+def new_secret() -> str:
+    """A fresh secret of a generic hook."""
+    return "whsec_" + base64.b64encode(chance.token_bytes(32)).decode()
