@@ -32,7 +32,7 @@ what is due, who has it, what to do, why a clock stands still, what comes next. 
 did, with a line that says what. The tab *Queries* has `status`, `plan`, `proof` (why a deadline is what it is) and `log`.
 
 **What to do.** At a terminal: `pactkeeper ack TICKET --by YOU`, and so on; `pactkeeper --help` lists all. \
-Here: *More Actions*, *Send an Update*.
+Here: *More Actions*, *Send an Update*, *Custom*.
 
 **What not to do.** *Request Cancellation*, *Terminate* and *Reset* drop the promises made to the customer, and nobody is \
 told. An incident that is over is closed: `pactkeeper close TICKET --by YOU`.

@@ -12,6 +12,7 @@ from temporalio.service import RPCError
 
 from activities import dispatch
 from activities.message import one_line
+from sla import names
 from sla.events import AccountDelivery, Delivery
 from starter.port import Unavailable
 
@@ -29,15 +30,17 @@ class TemporalDispatch:
     """
 
     client: Client
+    task_queue: str = names.TASK_QUEUE
     _known: OrderedDict[tuple[str, str, str], str] = field(default_factory=OrderedDict)
 
     async def incident(self, source: str, ticket: str, customer: str, words: Sequence[Delivery]) -> str:
-        """Bring the words of one ticket to its incident, in order; the id of the workflow that took the last."""
-        took = ""
+        """Bring the words of one ticket to its incident, by one signal; the id of the workflow that took them."""
+        known = [self._known.get((source, ticket, word.key)) for word in words]
+        new = [word for word, took in zip(words, known, strict=True) if took is None]
+        took = await self._deliver(source, ticket, customer, new) if new else next(iter(filter(None, known)), "")
         for word in words:
             name = (source, ticket, word.key)
-            took = self._known.get(name) or await self._deliver(source, ticket, customer, word)
-            self._known[name] = took
+            self._known.setdefault(name, took)
             self._known.move_to_end(name)
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
@@ -47,7 +50,7 @@ class TemporalDispatch:
         """Bring a payment event to the customer's account; its workflow's id."""
         with _put_off():
             async with asyncio.timeout(PATIENCE):
-                return await dispatch.pay(self.client, customer, word)
+                return await dispatch.pay(self.client, customer, word, task_queue=self.task_queue)
 
     async def ready(self) -> None:
         """Whether Temporal answers."""
@@ -56,10 +59,10 @@ class TemporalDispatch:
                 if not await self.client.service_client.check_health():
                     raise Unavailable("the Temporal server says that it is not serving")
 
-    async def _deliver(self, source: str, ticket: str, customer: str, word: Delivery) -> str:
+    async def _deliver(self, source: str, ticket: str, customer: str, words: Sequence[Delivery]) -> str:
         with _put_off():
             async with asyncio.timeout(PATIENCE):
-                return await dispatch.deliver(self.client, source, ticket, customer, word)
+                return await dispatch.deliver(self.client, source, ticket, customer, words, task_queue=self.task_queue)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ from itertools import pairwise
 
 from sla.timetable import Timetable, from_us, to_us
 
-HOUR_US = 3_600_000_000
+MINUTE_US = 60_000_000
+HOUR_US = 60 * MINUTE_US
 QUIET_SHARE = 0.34
 """The share of the line that quiet hours take at most."""
 MARK_ROOM = 3.0
@@ -109,21 +110,17 @@ class Axis:
         line = [" "] * self.width
         step = self._step()
         long = step < 60 or self._per_hour() * step / 60 >= ROOM[True] + 2
-        free, last = 0, -1
-        at = self._local(self.start).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-        while (instant := to_us(self.table.from_local(at))) < self.end:
-            mark = f"{at:%H:%M}" if long else f"{at:%H}"
+        free = 0
+        every = min(step, 60) * MINUTE_US
+        for instant in range(-(-self.start // every) * every, self.end, every):
+            local = self._local(instant)
+            if (local.hour * 60 + local.minute) % step or self._within_quiet(instant):
+                continue
+            mark = f"{local:%H:%M}" if long else f"{local:%H}"
             place = round(self.place(instant))
-            if (
-                instant >= self.start
-                and not self._within_quiet(instant)
-                and place >= free
-                and place + len(mark) <= self.width
-                and place != last
-            ):
+            if place >= free and place + len(mark) <= self.width:
                 line[place : place + len(mark)] = mark
-                free, last = place + len(mark) + 2, place
-            at += timedelta(minutes=step)
+                free = place + len(mark) + 2
         return "".join(line).rstrip()
 
     def _within_quiet(self, instant: int) -> bool:
@@ -146,7 +143,7 @@ class Axis:
 def axis(table: Timetable, start: int, end: int, width: int, happens: Collection[int] = ()) -> Axis:
     """The line from `start` to `end`, where something `happens` at some instants (UTC microseconds)."""
     end = max(end, start + 1)
-    size = max(HOUR_US // 4, -(-(end - start) // (width * 16)))
+    size = max(15 * MINUTE_US, -(-(end - start) // (width * 16)))
     busy = {(at - start) // size for at in happens}
     runs: list[tuple[int, int, bool]] = []
     for i in range(-(-(end - start) // size)):

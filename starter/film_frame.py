@@ -41,7 +41,7 @@ class Picture:
         room = None if lines is None else lines - len(body) - 2
         made = Group(*body, *self._captions(told, room))
         title = Text(one_line(self.film.title, self.width - 8), style="bold")
-        moment = Text(f"now {self.names.whole(now)}", style="bold")
+        moment = Text(f"now {self.names.whole(now.replace(second=0, microsecond=0))}", style="bold")
         return Panel(made, box=ROUNDED, title=title, title_align="left", subtitle=moment, subtitle_align="right",
                      width=self.width, border_style="blue")  # fmt: skip
 

@@ -36,10 +36,15 @@ def moment_at(film: Film, axis: Axis, share: float) -> datetime:
 
 
 def show(console: Console, film: Film, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-    """Show the film for so many seconds, and leave its last frame; 0: only the last frame."""
+    """Run the film in a terminal for so many seconds, and leave its last frame there."""
     picture = Picture(film, width_of(console))
-    if seconds > 0:
-        _run(console, picture, seconds, clock)
+    lines = max(12, console.size.height - 1)
+    began = clock()
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while (passed := clock() - began) < seconds:
+            frame = picture.frame(moment_at(film, picture.axis, passed / seconds), lines)
+            live.update(frame, refresh=True)
+            time.sleep(max(0.0, began + passed + 1 / FRAMES_A_SECOND - clock()))
     console.print(picture.frame(film.ends))
 
 
@@ -51,16 +56,6 @@ def width_of(console: Console) -> int:
 def moves(console: Console) -> bool:
     """Whether a film can run there, rather than only its last frame be printed."""
     return console.is_terminal and not console.is_dumb_terminal
-
-
-def _run(console: Console, picture: Picture, seconds: float, clock: Callable[[], float]) -> None:
-    lines = max(12, console.size.height - 1)
-    began = clock()
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        while (passed := clock() - began) < seconds:
-            frame = picture.frame(moment_at(picture.film, picture.axis, passed / seconds), lines)
-            live.update(frame, refresh=True)
-            time.sleep(max(0.0, began + passed + 1 / FRAMES_A_SECOND - clock()))
 
 
 def as_svg(film: Film) -> str:

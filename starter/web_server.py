@@ -50,12 +50,19 @@ class WebServer:
 
     async def answers(self) -> None:
         """Wait until it takes requests."""
-        while not self._server.started:
-            await asyncio.sleep(0.02)
+        await self._server.listening.wait()
 
 
 class _Server(uvicorn.Server):
     """Signals are for whoever runs all the parts."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -16,7 +16,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import yaml
+from standardwebhooks.webhooks import Webhook
 
 from starter import cli
 from starter.home import Home
@@ -124,6 +127,28 @@ def test_up_says_where_everything_is_and_how_to_begin(up: Up) -> None:
     assert re.search(r"Temporal UI +http://127\.0\.0\.1:\d+", said)
     assert "pactkeeper open 4711 --customer acme --priority P1 --by ann@acme.example" in said
     assert "Traceback" not in said
+
+
+def web(up: Up) -> str:
+    """The address of the web intake, as it was printed."""
+    found = re.search(r"Web intake +(http://127\.0\.0\.1:\d+)/hooks/generic/", (up.folder / "said").read_text())
+    assert found
+    return found[1]
+
+
+def test_a_signed_hook_opens_a_ticket_with_the_secret_that_up_made(up: Up, say: Say) -> None:
+    secrets = up.folder / "hook-secrets.yaml"
+    assert secrets.stat().st_mode & 0o077 == 0
+    secret = yaml.safe_load(secrets.read_text())["generic"]["acme"][0]
+    body = json.dumps({"ticket": "h1", "event": "opened", "priority": "P1", "by": "ann@acme.example"})
+    now = datetime.now(UTC)
+    signed = {"webhook-id": "d1", "webhook-timestamp": str(int(now.timestamp()))}
+    signed["webhook-signature"] = Webhook(secret).sign("d1", now, body)
+    came = httpx.post(f"{web(up)}/hooks/generic/acme", content=body, headers=signed)
+    assert (came.status_code, came.json()["workflow"]) == (202, "incident/acme/h1")
+    assert httpx.post(f"{web(up)}/hooks/generic/acme", content=body).status_code == 401
+    assert httpx.get(f"{web(up)}/readyz").json() == {"ready": True}
+    assert "acme/h1: open, P1, dana" in say("ack", "acme/h1", "--by", "dana")
 
 
 def test_a_ticket_is_opened_by_a_short_program_that_ends_cleanly_and_gives_a_receipt(up: Up, say: Say) -> None:

@@ -19,7 +19,7 @@ from sla.timetable import Timetable
 MARKS = {
     "running": "▶ running",
     "paused": "‖ paused",
-    "suspended": "⛔ suspended",
+    "suspended": "■ suspended",
     "met": "✔ met",
     "missed": "✖ missed",
     "void": "∅ void",
@@ -108,7 +108,7 @@ def headline(view: View, incident: Incident) -> str:
         return f"Support is suspended since {when(table, view.ledger.since)}{clause}; no clock runs."
     if view.phase == "held":
         clause = f" ({contract.contacts.clause})" if contract.contacts else ""
-        return f"Held: a stranger asks, and a contact of the company must authorize it{clause}."
+        return f"Held: who asks is no authorized contact{clause}."
     if view.phase == "discarded":
         return "Declined by a contact of the company." if declined(incident) else f"Discarded{_language(contract)}."
     if view.phase == "dispositioned":
@@ -157,10 +157,14 @@ def timer_summary(view: View, table: Timetable) -> str:
     """What the incident sleeps for."""
     if view.plan and view.plan[0].at == view.next_change_at:
         step = view.plan[0]
-        return short(f"until {_moment(step.clock, step.step)}: {_tells(step)}; {when(table, step.at)}")
-    if view.next_change_at is not None:
-        return short(f"until a deadline passes; {when(table, view.next_change_at)}")
-    return short(f"until more of the calendar must be pinned; {when(table, view.repin_at)}")
+        takes = ", passes it on" if step.reassign else ""
+        what = f"{_moment(step.clock, step.step)} → {', '.join(step.tells).replace('_', ' ')}{takes}"
+    elif view.next_change_at is not None:
+        what = "a deadline passes"
+    else:
+        what = "more of the calendar must be pinned"
+    # Short, and without the year: the timeline cuts what is longer than about 70 letters.
+    return short(f"{what}, {table.to_local(view.look_again_at or view.now):%a %d %b %H:%M %Z}")
 
 
 def details(steps: Sequence[Step]) -> str:
@@ -228,7 +232,9 @@ def _to_do(view: View, incident: Incident, ticket: str) -> str:
     owed = [clock for clock in view.clocks if clock.stopped is None and clock.state in ("missed", "running")]
     if not owed and view.phase == "waiting":
         return "nothing, until the customer answers; the answer starts the clocks again"
-    for clock in sorted(owed, key=lambda clock: (clock.state != "missed", clock.due or datetime.max.replace(tzinfo=UTC))):
+    for clock in sorted(
+        owed, key=lambda clock: (clock.state != "missed", clock.due or datetime.max.replace(tzinfo=UTC))
+    ):
         for stop in incident.pinned.contract.clocks[clock.name.partition("#")[0]].stops:
             if stop in DOES:
                 return f"{DOES[stop]}; then `pactkeeper {STOPS[stop].replace('_', '-')} {ticket} --by YOU`"
@@ -254,7 +260,7 @@ def _clock(clock: ClockView, contract: Contract, table: Timetable) -> str:
         case _:
             how = "does not count"
     stops = contract.clocks[clock.name.partition("#")[0]].stops
-    until = f"; stopped by {' or '.join(STOPS[s] for s in stops)}" if clock.live or how.endswith("owed") else ""
+    until = f"; stopped by {_listed([STOPS[s] for s in stops], 'or')}" if clock.live or how.endswith("owed") else ""
     target = f"{clock.target}, {clock.commitment}" if clock.target else "no target"
     return f"{MARKS[clock.state].split()[0]} **{clock.name}** {how} ({target}, {clock.clause}){until}"
 
@@ -274,10 +280,14 @@ def _moment(clock: str, step: str) -> str:
 
 
 def _tells(step: Planned) -> str:
-    *first, last = (who.replace("_", " ") for who in step.tells) if step.tells else ("nobody",)
-    told = f"{', '.join(first)} and {last}" if first else last
+    told = _listed([who.replace("_", " ") for who in step.tells] or ["nobody"], "and")
     takes = {"next": "; the next person takes it", "next_tier": "; the next tier takes it"}
     return f"tells {told}{takes.get(step.reassign or '', '')}"
+
+
+def _listed(words: Sequence[str], last: str) -> str:
+    """`a, b or c`."""
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else words[0]
 
 
 def _remarks(view: View, incident: Incident) -> list[str]:
@@ -288,5 +298,7 @@ def _remarks(view: View, incident: Incident) -> list[str]:
     if view.phase == "resolved" and view.resolution == "workaround":
         said.append("**A workaround is in place;** the long-term fix is still open, without a clock")
     if letters := incident.state.dead_letters:
-        said.append(f"**Dead letters: {len(letters)}.** The last: {plain(letters[-1].why)}. All of them: query `status`")
+        said.append(
+            f"**Dead letters: {len(letters)}.** The last: {plain(letters[-1].why)}. All of them: query `status`"
+        )
     return said

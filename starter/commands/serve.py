@@ -49,8 +49,11 @@ def up(
         for words in addresses(running):
             terminal.note(words)
 
-    terminal.note(f"Starting Temporal, a worker and the web intake; data in {home.state}/")
-    until_stopped(lambda: everything(home, Ports(port, ui_port, web_port), ready))
+    async def run() -> None:
+        terminal.note(f"Starting Temporal, a worker and the web intake; data in {home.state}/")
+        await everything(home, Ports(port, ui_port, web_port), ready)
+
+    until_stopped(run)
     terminal.note("Stopped. Nothing is lost; `pactkeeper up` goes on.")
 
 
