@@ -86,6 +86,7 @@ class Axis:
         """Of each column: whether support is closed there."""
         return tuple(not self.open_at(column) for column in range(self.width))
 
+    @cached_property
     def days(self) -> str:
         """The line with the dates, as long as there is room for them."""
         line = [" "] * (self.width + 1)
@@ -105,13 +106,14 @@ class Axis:
                 free = places[i] + len(name) + 1
         return "".join(line)[: self.width].rstrip()
 
+    @cached_property
     def hours(self) -> str:
         """The line with the hours, marked where the time runs wide enough."""
         line = [" "] * self.width
         step = self._step()
         long = step < 60 or self._per_hour() * step / 60 >= ROOM[True] + 2
         free = 0
-        every = min(step, 60) * MINUTE_US
+        every = 15 * MINUTE_US
         for instant in range(-(-self.start // every) * every, self.end, every):
             local = self._local(instant)
             if (local.hour * 60 + local.minute) % step or self._within_quiet(instant):

@@ -55,8 +55,8 @@ class Picture:
 
     def _head(self, now: datetime) -> Iterator[Text]:
         zone = f"{self.film.table.to_local(now):%Z}"
-        yield self._line(Text(self.film.contract.name, style="dim"), Text(self.axis.days(), style="bold"))
-        yield self._line(Text(zone, style="dim"), Text(self.axis.hours(), style="dim"))
+        yield self._line(Text(self.film.contract.name, style="dim"), Text(self.axis.days, style="bold"))
+        yield self._line(Text(zone, style="dim"), Text(self.axis.hours, style="dim"))
 
     def _incidents(self, now: datetime) -> Iterator[Text]:
         marks = [(caption.at, caption.number) for caption in self.film.captions if caption.heard]

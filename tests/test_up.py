@@ -251,6 +251,30 @@ def test_a_key_makes_a_word_count_once(say: Say) -> None:
     assert [entry["event"] for entry in json.loads(say("status", "once", "--json"))["log"]] == ["opened"]
 
 
+def test_the_parts_run_alone_against_a_named_server(up: Up, tmp_path: Path, say: Say) -> None:
+    running = StateDir(up.folder).running()
+    assert running is not None
+    env = environment(tmp_path) | {"TEMPORAL_ADDRESS": running.target}
+    started = [
+        subprocess.Popen([*PROGRAM, *words], cwd=ROOT, env=env, stderr=subprocess.PIPE, start_new_session=True)
+        for words in (["worker"], ["web"])
+    ]
+    assert f"{running.target} knows the search attributes" in say("setup")
+    said = []
+    for part in started:
+        assert part.stderr is not None
+        said.append(part.stderr.readline().decode())
+    assert said[0] == f"The worker asks {running.target} for tasks of pactkeeper.\n"
+    address = re.search(r"http://127\.0\.0\.1:\d+", said[1])
+    assert address, said
+    assert httpx.get(f"{address[0]}/readyz").json() == {"ready": True}
+    for part in started:
+        part.send_signal(signal.SIGTERM)
+    for part in started:
+        _, left = part.communicate(timeout=20)
+        assert part.returncode == 0, left
+
+
 def test_a_second_up_on_the_folder_is_refused_in_a_sentence(up: Up, say: Say) -> None:
     assert f"is in use by the pactkeeper with process id {up.process.pid}" in say("up", fails=1)
 

@@ -15,6 +15,8 @@ from sla.owed import duration_text
 from sla.policy import Contract
 from sla.steps import Planned, Step
 from sla.timetable import Timetable
+from workflows.advice import declined, headline, standing_still, to_do, who
+from workflows.words import STOPS, due_of, listed, moment, plain, short, tells, when
 
 MARKS = {
     "running": "▶ running",
@@ -24,6 +26,15 @@ MARKS = {
     "missed": "✖ missed",
     "void": "∅ void",
     "not_started": "… not started",
+}
+SAYS = {
+    "acknowledgement": "acknowledge receipt",
+    "information_request": "ask the customer for what is missing",
+    "suspension": "tell that support is suspended",
+    "resumption": "tell that support goes on",
+    "withdrawal": "take back an unfounded escalation",
+    "reclassification": "tell the revised priority",
+    "disposition": "tell the disposition",
 }
 MAY = {
     "open": "acknowledge, assign, reclassify, reply, plan_given, wait, resolve, dispose, close",
@@ -35,35 +46,9 @@ MAY = {
     "resolved": "reopen, close",
     "closed": "reopen",
 }
-STOPS = {
-    "agent_replied": "reply",
-    "plan_provided": "plan_given",
-    "resolved": "resolve",
-    "closed": "close",
-    "reclassification_told": "the notice to the customer, which goes out by itself",
-}
-"""What an operator does to stop a clock, by the event that stops it."""
-DOES = {
-    "agent_replied": "answer the customer",
-    "plan_provided": "give the customer a plan",
-    "resolved": "give relief (a fix, a workaround or another)",
-}
-OURS = ("acknowledged", "agent_replied", "plan_provided", "waiting_on_customer", "resolved")
-SAYS = {
-    "acknowledgement": "acknowledge receipt",
-    "information_request": "ask the customer for what is missing",
-    "suspension": "tell that support is suspended",
-    "resumption": "tell that support goes on",
-    "withdrawal": "take back an unfounded escalation",
-    "reclassification": "tell the revised priority",
-    "disposition": "tell the disposition",
-}
-MAX_SUMMARY = 190
-"""Bytes; Temporal takes 200."""
-_MARKUP = re.compile(r"[\[\]<>*`|#\\&~]|://|www\.|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", re.IGNORECASE)
 
 
-def when(table: Timetable, at: datetime | None) -> str:
+table: Timetable, at: datetime | None) -> str:
     """A moment as people at the desk read it, in the calendar's own time, and in UTC for whoever sits elsewhere."""
     if at is None:
         return "–"
@@ -78,7 +63,7 @@ def card(view: View, incident: Incident) -> str:
     """The card, as markdown: what matters first, who has it, what to do; the clocks; the next five steps; what one may do."""
     table, contract = incident.pinned.calendar.timetable(), incident.pinned.contract
     ticket = f"{names.canonical(incident.state.source)}/{names.canonical(incident.state.ticket)}"
-    lines = [f"**{headline(view, incident)}**", _who(view, incident), f"**To do:** {_to_do(view, incident, ticket)}"]
+    lines = [f"**{headline(view, incident)}**", who(view, incident), f"**To do:** {to_do(view, incident, ticket)}"]
     lines += ["", "**Clocks**", *(_clock(clock, contract, table) for clock in view.clocks)]
     if why := standing_still(view, incident):
         lines += ["", f"**Why the clocks stand still:** {why}"]
@@ -93,7 +78,7 @@ def card(view: View, incident: Incident) -> str:
     return "\n".join(lines)
 
 
-def headline(view: View, incident: Incident) -> str:
+view: View, incident: Incident) -> str:
     """What matters most, in one sentence."""
     table, contract = incident.pinned.calendar.timetable(), incident.pinned.contract
     late = [clock for clock in view.clocks if clock.state == "missed" and clock.stopped is None]
@@ -102,7 +87,7 @@ def headline(view: View, incident: Incident) -> str:
     if late:
         # A guarantee alone can be breached (T08, B09).
         word = "Breached" if any(clock.commitment == "guarantee" for clock in late) else "Missed target"
-        return f"{word}: {', '.join(c.name for c in late)}, due {when(table, min(_due(c) for c in late))}, still owed."
+        return f"{word}: {', '.join(c.name for c in late)}, due {when(table, min(due_of(c) for c in late))}, still owed."
     if view.phase == "suspended":
         clause = f" ({contract.suspension.clause})" if contract.suspension else ""
         return f"Support is suspended since {when(table, view.ledger.since)}{clause}; no clock runs."
@@ -123,13 +108,13 @@ def headline(view: View, incident: Incident) -> str:
     return "Every promise is kept so far; the ticket is still open."
 
 
-def declined(incident: Incident) -> bool:
+incident: Incident) -> bool:
     """Whether a contact of the company refused the request, and none stood for it."""
     heard = {line.event.event for line in incident.state.log}
     return "declined" in heard and "authorized" not in heard
 
 
-def standing_still(view: View, incident: Incident) -> str | None:
+view: View, incident: Incident) -> str | None:
     """Why no clock runs, in a sentence; None while one does or none has to."""
     table = incident.pinned.calendar.timetable()
     if view.phase == "suspended":
@@ -158,7 +143,7 @@ def timer_summary(view: View, table: Timetable) -> str:
     if view.plan and view.plan[0].at == view.next_change_at:
         step = view.plan[0]
         takes = ", passes it on" if step.reassign else ""
-        what = f"{_moment(step.clock, step.step)} → {', '.join(step.tells).replace('_', ' ')}{takes}"
+        what = f"{moment(step.clock, step.step)} → {', '.join(step.tells).replace('_', ' ')}{takes}"
     elif view.next_change_at is not None:
         what = "a deadline passes"
     else:
@@ -170,7 +155,7 @@ def timer_summary(view: View, table: Timetable) -> str:
 def details(steps: Sequence[Step]) -> str:
     """One line for the activity that carries out steps."""
     said = [
-        _moment(step.clock or "", step.step or "")
+        moment(step.clock or "", step.step or "")
         if step.kind == "escalation"
         else SAYS.get(step.kind, step.kind.replace("_", " "))
         for step in steps
@@ -178,29 +163,29 @@ def details(steps: Sequence[Step]) -> str:
     return short("; ".join(dict.fromkeys(said)))
 
 
-def short(text: str) -> str:
+text: str) -> str:
     """As much of a line as Temporal takes for a summary."""
     kept = text.encode()[:MAX_SUMMARY].decode("utf-8", "ignore")
     return text if kept == text else kept[:-1] + "…"
 
 
-def plain(text: str) -> str:
+text: str) -> str:
     """What others wrote, on one line; in code where the UI could take a part of it for markup, a link or a picture."""
     line = " ".join(text.split())[:300]
     return f"`{line.replace('`', chr(39))}`" if _MARKUP.search(line) else line
 
 
-def _due(clock: ClockView) -> datetime:
+clock: ClockView) -> datetime:
     due = clock.due or clock.declared_missed
     assert due is not None
     return due
 
 
-def _language(contract: Contract) -> str:
+contract: Contract) -> str:
     return f": not in a language that is served ({contract.language.clause})" if contract.language else ""
 
 
-def _who(view: View, incident: Incident) -> str:
+view: View, incident: Incident) -> str:
     what = f"{view.priority} ({incident.pinned.contract.priorities[view.priority].title})"
     customer = f"{what} of {plain(names.canonical(incident.state.customer))}."
     if view.assignee is None:
@@ -208,12 +193,12 @@ def _who(view: View, incident: Incident) -> str:
     return f"{customer} {plain(view.assignee)} has it{'' if _taken(incident) else ', but has not acknowledged it'}."
 
 
-def _taken(incident: Incident) -> bool:
+incident: Incident) -> bool:
     """Whether one of ours has acknowledged it, in so many words or by acting."""
     return any(line.event.event in OURS and getattr(line.event, "by", None) for line in incident.state.log)
 
 
-def _to_do(view: View, incident: Incident, ticket: str) -> str:
+view: View, incident: Incident, ticket: str) -> str:
     """What helps most now, with its command."""
     match view.phase:
         case "closed":
@@ -251,7 +236,7 @@ def _clock(clock: ClockView, contract: Contract, table: Timetable) -> str:
         case "met":
             how = f"met {when(table, clock.stopped)}"
         case "missed":
-            how = f"was due {when(table, _due(clock))}"
+            how = f"was due {when(table, due_of(clock))}"
             how += f", done {when(table, clock.stopped)}" if clock.stopped is not None else ", still owed"
         case "paused" | "suspended":
             how = f"{clock.state}{left}" if clock.started is not None else "starts when support goes on"
@@ -260,16 +245,16 @@ def _clock(clock: ClockView, contract: Contract, table: Timetable) -> str:
         case _:
             how = "does not count"
     stops = contract.clocks[clock.name.partition("#")[0]].stops
-    until = f"; stopped by {_listed([STOPS[s] for s in stops], 'or')}" if clock.live or how.endswith("owed") else ""
+    until = f"; stopped by {listed([STOPS[s] for s in stops], 'or')}" if clock.live or how.endswith("owed") else ""
     target = f"{clock.target}, {clock.commitment}" if clock.target else "no target"
     return f"{MARKS[clock.state].split()[0]} **{clock.name}** {how} ({target}, {clock.clause}){until}"
 
 
 def _step(step: Planned, table: Timetable) -> str:
-    return f"• {when(table, step.at)}: {_moment(step.clock, step.step)}: {_tells(step)} ({step.clause})"
+    return f"• {when(table, step.at)}: {moment(step.clock, step.step)}: {tells(step)} ({step.clause})"
 
 
-def _moment(clock: str, step: str) -> str:
+clock: str, step: str) -> str:
     """`75% of response used`, `response missed`, `1 business hour after response was missed`."""
     if step == "100%":
         return f"{clock} missed"
@@ -279,13 +264,13 @@ def _moment(clock: str, step: str) -> str:
     return f"{step.removeprefix('unacknowledged ')} of {clock} used{' and nobody took it' if nobody else ''}"
 
 
-def _tells(step: Planned) -> str:
-    told = _listed([who.replace("_", " ") for who in step.tells] or ["nobody"], "and")
+step: Planned) -> str:
+    told = listed([who.replace("_", " ") for who in step.tells] or ["nobody"], "and")
     takes = {"next": "; the next person takes it", "next_tier": "; the next tier takes it"}
     return f"tells {told}{takes.get(step.reassign or '', '')}"
 
 
-def _listed(words: Sequence[str], last: str) -> str:
+words: Sequence[str], last: str) -> str:
     """`a, b or c`."""
     return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else words[0]
 

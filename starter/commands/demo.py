@@ -54,8 +54,8 @@ def demo(
 
     Example: pactkeeper demo --story stories/hard/pause-across-the-deadline.yaml --speed 0.5
     """
-    from starter.film_play import past
     from starter.film_frame import Picture
+    from starter.film_play import past
     from starter.film_screen import as_svg, moves, width_of
 
     began = time.monotonic()
@@ -86,12 +86,12 @@ def _show(out: Console, films: Sequence[Film], speed: float, began: float) -> No
     """Show the films: alone, a film takes its time; several are over in time, however slow the machine."""
     from starter.film_screen import show
 
-    wanted = [A_MOMENT * len(film.moments) / speed for film in films]
+    wanted = [A_MOMENT * len(shown.moments) / speed for shown in films]
     now = time.monotonic()
     end = now + (sum(wanted) if len(films) == 1 else max(AT_LEAST, IN_ALL - (now - began)) / speed)
-    for i, film in enumerate(films):
+    for i, shown in enumerate(films):
         left = end - time.monotonic()
-        show(out, film, max(0.1, min(wanted[i], left * wanted[i] / sum(wanted[i:]))))
+        show(out, shown, max(0.1, min(wanted[i], left * wanted[i] / sum(wanted[i:]))))
 
 
 def _load(paths: Sequence[Path]) -> list[Loaded]:
