@@ -4,17 +4,20 @@
 """
 
 import asyncio
-import contextlib
+import json
 import os
 import shutil
+import struct
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
+from playwright.async_api import Locator, Page, async_playwright
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
@@ -27,6 +30,14 @@ from starter.embedded import EmbeddedServer
 from starter.engines import Silent
 from worker.build import build_worker
 
+IMAGES: Final = Path(__file__).parent / "images"
+FLAGS: Final = (
+    *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-lcd-text", "--font-render-hinting=none"),
+)
+"""Nothing of Chromium's own goes out, and letters come out alike everywhere."""
+COLUMNS: Final = ("Status", "Workflow ID", "SlaCustomer", "SlaPriority", "SlaPhase", "SlaClockState", "SlaNextDue",
+                  "SlaAssignee")  # fmt: skip
 SOURCE: Final = "helpdesk"
 """The connected helpdesk that the pictured tickets come from."""
 
@@ -139,3 +150,136 @@ async def play(desk: Desk) -> None:
     # A word that nobody here understands is kept as a dead letter.
     handle = desk.client.get_workflow_handle(names.incident_id(SOURCE, "4712"))
     await handle.signal("ticket_merged", {"into": "4700"})
+
+
+class Camera:
+    """A page of the UI, and the folder that the pictures go to."""
+
+    def __init__(self, page: Page, url: str, client: Client, folder: Path) -> None:
+        self.page, self.url, self.client, self.folder = page, f"{url}/namespaces/default/workflows", client, folder
+
+    async def listing(self, name: str, query: str, tickets: set[str]) -> None:
+        """A list of incidents by a filter, which finds exactly these."""
+        await self.page.set_viewport_size({"width": 1500, "height": 430})
+        await self.page.goto(f"{self.url}?query={quote(query)}")
+        await self.page.get_by_role("link", name="incident/").first.wait_for()
+        found = await self.page.get_by_role("link", name="incident/").all_inner_texts()
+        assert {id.strip().rpartition("/")[2] for id in found} == tickets, f"{query} finds {found}, not {tickets}"
+        await self._take(name, None)
+
+    async def tab(self, ticket: str, tab: str, width: int, height: int) -> None:
+        """A tab of an incident's page."""
+        id = names.incident_id(SOURCE, ticket)
+        run = (await self.client.get_workflow_handle(id).describe()).run_id
+        await self.page.set_viewport_size({"width": width, "height": height})
+        await self.page.goto(f"{self.url}/{quote(id, safe='')}/{run}/{tab}")
+
+    async def card(self, name: str, ticket: str, *, whole: bool = False) -> None:
+        """An incident's card; `whole`: the page around it, too."""
+        await self.tab(ticket, "user-metadata", 1400, 1080)
+        end = self.page.get_by_text("Times are those of")
+        await end.wait_for()
+        await self._take(name, end, None if whole else self.page.get_by_text("Current Details", exact=True).first)
+
+    async def timeline(self, name: str, ticket: str) -> None:
+        """What an incident waited for."""
+        await self.tab(ticket, "timeline", 1500, 1000)
+        begin = self.page.get_by_role("heading", name="Timeline").first
+        await self.page.get_by_text("% of response used").first.wait_for()
+        await self._take(name, self.page.get_by_text("deliver", exact=True).first, begin, below=80)
+
+    async def history(self, name: str, ticket: str) -> None:
+        """What an incident heard and did."""
+        await self.tab(ticket, "history", 1900, 1300)
+        begin = self.page.get_by_role("heading", name="Event History").first
+        end = self.page.get_by_text("Workflow Execution Started").first
+        await end.wait_for()
+        await self._take(name, end, begin)
+
+    async def _take(self, name: str, end: Locator | None, begin: Locator | None = None, below: int = 40) -> None:
+        """Take the page, from `begin` (its left and upper edge) down to `end`."""
+        await self.page.wait_for_timeout(1500)  # until what was drawn has come to rest
+        size = self.page.viewport_size
+        first = await begin.bounding_box() if begin is not None else None
+        last = await end.bounding_box() if end is not None else None
+        assert size is not None
+        x, y = (max(0, first["x"] - 24), max(0, first["y"] - 24)) if first else (0.0, 0.0)
+        bottom = min(size["height"], last["y"] + last["height"] + below) if last else size["height"]
+        shot = await self.page.screenshot(clip={"x": x, "y": y, "width": size["width"] - x, "height": bottom - y})
+        path = self.folder / f"ui-{name}.png"
+        path.write_bytes(squeezed(shot))
+        print(f"{path}: {path.stat().st_size // 1000} kB")
+
+
+def squeezed(png: bytes) -> bytes:
+    """The same picture in fewer bytes: packed as tightly as zlib can, and nothing but the picture kept."""
+    kept, data, at = [], b"", 8
+    while at < len(png):
+        (length,), kind = struct.unpack(">I", png[at : at + 4]), png[at + 4 : at + 8]
+        body = png[at + 8 : at + 8 + length]
+        if kind == b"IDAT":
+            data += body
+        elif kind in (b"IHDR", b"PLTE"):
+            kept.append((kind, body))
+        at += 12 + length
+    packed = zlib.compressobj(9, memLevel=9)
+    chunks = [*kept, (b"IDAT", packed.compress(zlib.decompress(data)) + packed.flush()), (b"IEND", b"")]
+    made = [struct.pack(">I", len(b)) + kind + b + struct.pack(">I", zlib.crc32(kind + b)) for kind, b in chunks]
+    return min(png[:8] + b"".join(made), png, key=len)
+
+
+async def photograph(camera: Camera, now: datetime) -> None:
+    """All the pictures of docs/operators.md."""
+    soon = (now + minutes(30)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    running = 'ExecutionStatus = "Running"'
+    await camera.listing("due-soon", f'{running} AND SlaNextDue < "{soon}"', {"5101", "5107"})
+    query = f'{running} AND SlaCustomer = "birch-bank" AND SlaPriority = "S1"'
+    await camera.listing("open-s1", query, {"5101", "5102"})
+    await camera.card("incident", "5103", whole=True)
+    await camera.card("paused", "4711")
+    await camera.card("suspended", "3001")
+    await camera.card("dead-letter", "4712")
+    await camera.timeline("timeline", "5104")
+    await camera.history("history", "5104")
+
+
+async def take(folder: Path, browser: str) -> None:
+    """Start everything, let the tickets happen, take the pictures, stop everything."""
+    with tempfile.TemporaryDirectory() as state:
+        async with EmbeddedServer(Path(state), search_attributes=ALL_KEYS) as server, async_playwright() as playwright:
+            client = await Client.connect(server.target, data_converter=pydantic_data_converter)
+            policies = Policies(only=CUSTOMERS)
+            desk = Desk(client, datetime.now(UTC), policies)
+            # All is heard before anybody looks: so each incident finds its story complete, and no step is unfounded.
+            await play(desk)
+            async with build_worker(client, policies, Silent()):
+                await desk.settled()
+                root = ["--no-sandbox"] if os.geteuid() == 0 else []
+                chromium = await playwright.chromium.launch(executable_path=browser, args=[*FLAGS, *root])
+                page = await (await chromium.new_context(timezone_id="UTC", locale="en-US")).new_page()
+                columns = json.dumps({"default": [{"label": label} for label in COLUMNS]})
+                stored = f"localStorage.setItem('namespace-workflow-table-columns', {json.dumps(columns)})"
+                await page.add_init_script(stored)
+                await photograph(Camera(page, server.ui_url, client, folder), desk.now)
+                await chromium.close()
+
+
+def main() -> int:
+    """Take the pictures; 1 where there is nothing to take them with."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        print(
+            "docs/screenshots.py needs Chromium and finds none; install your system's package `chromium`",
+            file=sys.stderr,
+        )
+        return 1
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
+    folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(take(folder, browser))
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # an interpreter that winds down beside a Temporal client's threads can crash

@@ -3,15 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from fnmatch import fnmatchcase
 
 from sla.civil import to_us
 from sla.events import (
-    INCIDENT_EVENTS,
     RANK,
     Entry,
     Ledger,
     Read,
-    StandingTold,
     StepBegun,
     StepDone,
 )
@@ -106,7 +105,7 @@ def gather(contract: Contract, log: Iterable[Entry]) -> Facts:
     outside: list[tuple[datetime, int, str, Entry]] = []
     records: list[Entry] = []
     for line in distinct(log):
-        if isinstance(line.event, INCIDENT_EVENTS):
+        if line.event.event in RANK:
             outside.append((line.happened, RANK[line.event.event], line.key, line))
         else:
             records.append(line)
@@ -132,18 +131,22 @@ def gather(contract: Contract, log: Iterable[Entry]) -> Facts:
 
 
 def _records(facts: Facts, records: list[Entry]) -> None:
-    done = {line.event.step_key: line.event for line in records if isinstance(line.event, StepDone)}
-    begun = sorted((r for r in records if isinstance(r.event, StepBegun)), key=lambda r: (r.occurred_at, r.key))
-    for line in begun:
-        assert isinstance(line.event, StepBegun)
-        facts.steps.append(Done(line, line.event, done.get(line.event.step_key)))
+    begun: list[tuple[Entry, StepBegun]] = []
+    done: dict[str, StepDone] = {}
     for line in records:
-        if isinstance(line.event, Read):
-            facts.read = line.event
-        elif isinstance(line.event, StandingTold):
+        what = line.event
+        if what.event == "step_begun":
+            begun.append((line, what))
+        elif what.event == "step_done":
+            done[what.step_key] = what
+        elif what.event == "read":
+            facts.read = what
+        elif what.event == "standing_told":
             facts.heard = max(facts.heard, to_us(line.received_at))
-            if line.event.ledger.version >= facts.ledger.version:
-                facts.ledger = line.event.ledger
+            if what.ledger.version >= facts.ledger.version:
+                facts.ledger = what.ledger
+    begun.sort(key=lambda one: (one[0].occurred_at, one[0].key))
+    facts.steps = [Done(line, what, done.get(what.step_key)) for line, what in begun]
     for step in facts.steps:
         if step.what.kind == "reclassification" and step.done is not None and not step.done.held_back:
             facts.stops.setdefault("reclassification_told", []).append(step.at)
@@ -170,8 +173,6 @@ def _opening(facts: Facts, contract: Contract) -> None:
 
 
 def _version(facts: Facts, contract: Contract, product: str | None, version: str | None) -> None:
-    from fnmatch import fnmatchcase
-
     terms = contract.products.get(product or "")
     if terms and terms.supported and version and not any(fnmatchcase(version, known) for known in terms.supported):
         excluded = contract.dispositions.get("excluded")
@@ -254,7 +255,7 @@ def _assignee(facts: Facts, records: list[Entry]) -> None:
     handed = [
         (to_us(r.occurred_at), 99, r.event.assignee)
         for r in records
-        if isinstance(r.event, StepDone) and r.event.assignee
+        if r.event.event == "step_done" and r.event.assignee
     ]
     moves: list[tuple[int, int, str, str]] = [(at, rank, "assigned", who) for at, rank, who in handed if who]
     for line in facts.entries:

@@ -96,10 +96,11 @@ class Axis:
         while (midnight := to_us(self.table.from_local(date := date + timedelta(days=1)))) < self.end:
             starts.append((midnight, self._local(midnight)))
         places = [round(self.place(at)) for at, _ in starts] + [self.width]
+        narrow = self.width / len(starts) < 4
         for i, (_, local) in enumerate(starts):
-            room = places[i + 1] - places[i]
+            room = self.width - places[i] if narrow else places[i + 1] - places[i]
             day = f"{local:%a} {local.day}"
-            names = (f"{day} {local:%b}", day, f"{local:%a}", f"{local:%a}"[:2])
+            names = (f"{day} {local:%b}", *(() if narrow else (day, f"{local:%a}", f"{local:%a}"[:2])))
             name = next((n for n in names if len(n) < room and places[i] >= free), None)
             if name is not None:
                 line[places[i] : places[i] + len(name)] = name
@@ -111,6 +112,8 @@ class Axis:
         """The line with the hours, marked where the time runs wide enough."""
         line = [" "] * self.width
         step = self._step()
+        if self._per_hour() * step / 60 < ROOM[False]:
+            return ""
         long = step < 60 or self._per_hour() * step / 60 >= ROOM[True] + 2
         free = 0
         every = 15 * MINUTE_US
@@ -129,10 +132,9 @@ class Axis:
         return any(piece.quiet and piece.start < instant < piece.end for piece in self.pieces)
 
     def _per_hour(self) -> float:
-        """Columns of an hour, in the widest piece that is not quiet."""
-        paced = [piece for piece in self.pieces if not piece.quiet] or list(self.pieces)
-        widest = max(paced, key=lambda piece: piece.right - piece.left)
-        return (widest.right - widest.left) / (widest.end - widest.start) * HOUR_US
+        """Columns of an hour, at the pace of what was not widened for its marks."""
+        paced = [piece for piece in self.pieces if not piece.quiet] or self.pieces
+        return min((piece.right - piece.left) / (piece.end - piece.start) for piece in paced) * HOUR_US
 
     def _step(self) -> int:
         wide = self._per_hour()

@@ -9,7 +9,7 @@ OWN_SOURCE: Final = "cli"
 
 
 def reference(source: str, ticket: str) -> str:
-    """How the command line names an incident: `4711` for a ticket of its own, `generic/4711` for another source's."""
+    """How the command line names an incident: `4711` for a ticket of its own, `acme/4711` for another source's."""
     if "/" in source:
         return names.incident_id(source, ticket)
     return ticket if source == OWN_SOURCE and "/" not in ticket else f"{source}/{ticket}"

@@ -27,7 +27,7 @@ AT_HELP = (
     "When it happened, if not now: 2031-07-11T16:00-07:00 or 2031-07-11T23:00Z; "
     "without an offset it is this machine's local time, and you are told so."
 )
-TICKET_HELP = "The ticket, such as 4711; SOURCE/TICKET, such as generic/4711, where another source has it."
+TICKET_HELP = "The ticket, such as 4711; SOURCE/TICKET, such as acme/4711, where another source has it."
 Ticket = Annotated[str, argument("TICKET", TICKET_HELP)]
 CustomerId = Annotated[str, argument("CUSTOMER", "The customer's id, such as acme.")]
 By = Annotated[str, option("WHO", "Who does it, such as dana.", "--by")]

@@ -69,7 +69,8 @@ def story(payload: dict[str, Any], mapping: Connected, received: datetime) -> St
     """
     ticket = _part(payload, "ticket", dict)
     number = str(_part(ticket, "id", int, "ticket."))
-    past = sorted(_part(ticket, "followup_set", list, "ticket."), key=lambda f: (str(f.get("date")), f.get("id") or 0))
+    told = _part(ticket, "followup_set", list, "ticket.")
+    past = sorted((_entry(one) for one in told if _whole(one)), key=lambda entry: (str(entry.get("date")), entry["id"]))
     email = _text(ticket.get("submitter_email"))
     reader = _Reader(ticket, mapping, received, number, email, past)
     words = [reader.opening()]
@@ -105,8 +106,6 @@ class _Reader:
 
     def entry(self, entry: Any, first: bool) -> list[Delivery | None]:
         """The words of one follow-up: who wrote, whom it was given to, what status it made."""
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
-            return []
         at, user, title = self._at(entry.get("date")), entry.get("user"), str(entry.get("title") or "")
         key, comment = f"followup:{entry['id']}", str(entry.get("comment") or "")
         customers = self._is_customer(user)
@@ -125,7 +124,7 @@ class _Reader:
             elif not customers:
                 said = {"event": "agent_replied", "by": by, "public": bool(entry.get("public")), "body": comment}
                 words.append(self._word(key, at, said))
-        status = _STATUS.get(entry.get("new_status", 0))
+        status = _STATUS.get(entry["new_status"])
         if status is not None and not (customers and _AUTOMATIC.search(f"{comment[:400]} {title}")):
             words.append(self._word(f"{key}:status", at, {**status, "by": by}))
         return words
@@ -193,6 +192,17 @@ def _part(value: dict[str, Any], name: str, kind: type, before: str = "") -> Any
         raise Unusable(f"{before}{name}", f"{before}{name} is missing or no {words.removeprefix('an ').removeprefix('a ')}; "
                        f"django-helpdesk sends {words} there")  # fmt: skip
     return part
+
+
+def _whole(entry: Any) -> bool:
+    """Whether a follow-up is one: it has a number."""
+    return isinstance(entry, dict) and isinstance(entry.get("id"), int) and not isinstance(entry.get("id"), bool)
+
+
+def _entry(entry: dict[str, Any]) -> dict[str, Any]:
+    """A follow-up whose user and status, where they are no numbers, are none."""
+    numbers = {name: entry.get(name) if isinstance(entry.get(name), int) else None for name in ("user", "new_status")}
+    return {**entry, **numbers}
 
 
 def _text(value: Any) -> str | None:
