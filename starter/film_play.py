@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from activities.attributes import ALL_KEYS
@@ -13,6 +14,7 @@ from starter.engines import play_temporal
 from starter.stories import Loaded
 from starter.virtual_time import start_environment
 
+PATIENCE = 120
 Reached = Callable[[Loaded, datetime], None]
 """Called whenever a story's workflows have reached a moment."""
 
@@ -23,17 +25,21 @@ def past(stories: Sequence[Loaded]) -> Loaded | None:
     return next((story for story in stories if story.script.lines[0].received <= now), None)
 
 
+def _watch(story: Loaded, reached: Reached | None) -> Callable[[datetime], None] | None:
+    return None if reached is None else partial(reached, story)
+
+
 async def play_all(stories: Sequence[Loaded], reached: Reached | None = None) -> list[dict[str, Any]]:
-    """What `play --json` prints of each story, in the order of the stories."""
+    """What `play --json` prints of each story, in the order of the stories.
+
+    Raises:
+        TimeoutError: they did not come to their end within `PATIENCE` seconds.
+    """
     with _silent_output():
         env = await start_environment(ALL_KEYS)
     try:
-        return await asyncio.gather(
-            *(
-                play_temporal(story, env, None if reached is None else lambda now, story=story: reached(story, now))  # type: ignore[misc]
-                for story in stories
-            )
-        )
+        async with asyncio.timeout(PATIENCE):
+            return await asyncio.gather(*(play_temporal(story, env, _watch(story, reached)) for story in stories))
     finally:
         await env.shutdown()
 

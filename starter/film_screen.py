@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import datetime
+from html import escape
 from io import StringIO
 
 from rich.console import Console
@@ -63,7 +64,9 @@ def as_svg(film: Film) -> str:
     console = Console(width=PAPER, record=True, file=StringIO(), force_terminal=True, color_system="truecolor",
                       highlight=False, markup=False, emoji=False, _environ={})  # fmt: skip
     console.print(Picture(film, PAPER).frame(film.ends))
-    return console.export_svg(title="pactkeeper demo", theme=THEME, code_format=SVG, unique_id="pactkeeper")
+    told = escape(f"{film.title}: {' '.join(caption.said for caption in film.captions)}")
+    form = SVG.replace("ALTERNATIVE", told.replace("{", "{{").replace("}", "}}"))
+    return console.export_svg(title="pactkeeper demo", theme=THEME, code_format=form, unique_id="pactkeeper")
 
 
 THEME = TerminalTheme(
@@ -75,6 +78,7 @@ THEME = TerminalTheme(
 
 SVG = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">
+<title>ALTERNATIVE</title>
 <style>
 .{unique_id}-matrix {{
   font-family: ui-monospace, "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace;

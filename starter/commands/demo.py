@@ -67,14 +67,17 @@ def demo(
         )
     out = terminal.console()
     runs = wait and moves(out)
-    results = _played(stories, out if runs else None)
-    took = time.monotonic() - began
     try:
+        results = _played(stories, out if runs else None)
+        took = time.monotonic() - began
         films = [film(loaded, result) for loaded, result in zip(stories, results, strict=True)]
+    except TimeoutError:
+        raise RefusalError("the workflows did not come to the end of the stories in time; try again") from None
     except FilmError as error:
         raise RefusalError(str(error)) from None
     if runs:
-        _show(out, films, speed, began)
+        wanted = A_MOMENT * sum(len(shown.moments) for shown in films)
+        _show(out, films, showing(wanted, time.monotonic() - began, speed, several=len(films) > 1))
     else:
         out.print(*(Picture(made, width_of(out)).frame(made.ends) for made in films), sep="\n")
     if svg is not None:
@@ -82,16 +85,18 @@ def demo(
     raise typer.Exit(_summary(stories, results, took))
 
 
-def _show(out: Console, films: Sequence[Film], speed: float, began: float) -> None:
-    """Show the films: alone, a film takes its time; several are over in time, however slow the machine."""
+def showing(wanted: float, gone: float, speed: float, *, several: bool) -> float:
+    """How many seconds the films take: one takes what it wants; several are over in time, however slow the machine."""
+    return (min(wanted, max(AT_LEAST, IN_ALL - gone)) if several else wanted) / speed
+
+
+def _show(out: Console, films: Sequence[Film], seconds: float) -> None:
     from starter.film_screen import show
 
-    wanted = [A_MOMENT * len(shown.moments) / speed for shown in films]
-    now = time.monotonic()
-    end = now + (sum(wanted) if len(films) == 1 else max(AT_LEAST, IN_ALL - (now - began)) / speed)
+    end = time.monotonic() + seconds
     for i, shown in enumerate(films):
         left = end - time.monotonic()
-        show(out, shown, max(0.1, min(wanted[i], left * wanted[i] / sum(wanted[i:]))))
+        show(out, shown, max(0.1, left * len(shown.moments) / sum(len(later.moments) for later in films[i:])))
 
 
 def _load(paths: Sequence[Path]) -> list[Loaded]:
@@ -120,7 +125,9 @@ def _played(stories: Sequence[Loaded], out: Console | None) -> list[dict[str, An
 
 
 def _progress(stories: Sequence[Loaded], reached: Mapping[Path, datetime]) -> Text:
-    made = Text(f"Playing {_stories(stories)} on real workflows, in virtual time …\n")
+    made = Text(
+        f"Playing {_stories(stories)} on real workflows, in virtual time …\n", no_wrap=True, overflow="ellipsis"
+    )
     for loaded in stories:
         at = reached.get(loaded.path)
         made.append(f"  {terminal.moment(loaded.table.to_local(at)) if at else '':<22}", style="cyan")
