@@ -9,7 +9,9 @@ from pathlib import Path
 def filled(text: str, secret: Callable[[], str]) -> str:
     """The same lines, with `secret()` after each `NAME=` that ends there."""
     lines = (line.rstrip() for line in text.splitlines())
-    return "".join(f"{line}{secret()}\n" if line.endswith("=") and not line.startswith("#") else f"{line}\n" for line in lines)
+    return "".join(
+        f"{line}{secret()}\n" if line.endswith("=") and not line.startswith("#") else f"{line}\n" for line in lines
+    )
 
 
 if __name__ == "__main__":

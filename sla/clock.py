@@ -112,11 +112,14 @@ class Clock:
         None while it does not run, and where it lies past the pinned horizon.
         """
         budget = self.budget()
-        if budget is None or (not self.runs and self.stopped is None):
+        if budget is None or self.started is None:
             return None
+        runs = self.runs
+        if not runs and self.stopped is not None:  # stopped as it started
+            runs = ((self.started, self.stopped),)
         open_time, before = self.counts_open(), 0
-        for i, (a, b) in enumerate(self.runs):
-            goes_on = b is None or (self.stopped is not None and i == len(self.runs) - 1)
+        for i, (a, b) in enumerate(runs):
+            goes_on = b is None or (self.stopped is not None and i == len(runs) - 1)
             counted = 0 if b is None else self._counted(a, b, open_time)
             if goes_on or before + counted >= budget:
                 try:

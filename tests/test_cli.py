@@ -1,18 +1,15 @@
 """The command line: what it prints for people and scripts, and one sentence for everything that can't be."""
 
 import json
-import re
-import shlex
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from sla.names import incident_id
-from starter import cli
 from starter.commands import explain, failures
 from starter.commands.find import _base, parts
 from starter.commands.terminal import from_now
@@ -96,7 +93,11 @@ def but(name: str, value: str) -> tuple[str, ...]:
         (("dispose", "1", "spam", "--by", "dana"), 2, "AS is 'spam'; write one of: feature_request, out_of_scope"),
         (("move-policy", "1", "nix", "--by", "dana"), 1, "there is no contract 'nix'"),
         (("suspend", " "), 2, "CUSTOMER is empty"),
-        (("play", "stories/hard/pause-over-a-weekend.yaml", "--engine", "java"), 2, "--engine is 'java'; write temporal or core"),
+        (
+            ("play", "stories/hard/pause-over-a-weekend.yaml", "--engine", "java"),
+            2,
+            "--engine is 'java'; write temporal or core",
+        ),
         (("policy", "check", "no/such.yaml"), 1, "no/such.yaml:1: there is no such file"),
         *((("status", "1"), 1, f"no Temporal server answers at {NOBODY}; start one with `pactkeeper up`") for _ in "1"),
         *(
@@ -184,60 +185,6 @@ def test_stray_bytes_in_an_argument_do_no_harm() -> None:
     assert b"there is no contract" in came.stderr
 
 
-# Help
-
-
-def commands() -> list[str]:
-    return [name for _, group in cli.COMMANDS for name in group]
-
-
-@pytest.mark.parametrize("command", commands())
-def test_every_command_explains_itself_with_an_example_that_it_understands(run: Run, command: str) -> None:
-    code, out, _ = run(command, "--help")
-    assert code == 0
-    assert "Example: " in out
-    known = get_command(cli.app).commands[command]  # type: ignore[attr-defined]
-    examples = re.findall(r"Example: (?:\S+=\S+ )?pactkeeper (.+)", known.help)
-    assert examples
-    for example in examples:
-        name, *words = shlex.split(example)
-        assert name == command
-        assert known.make_context(command, words)
-        assert all((ROOT / word).exists() for word in words if word.startswith(("stories/", "policies/")))
-
-
-def test_the_first_help_names_every_command_by_what_it_is_for(run: Run) -> None:
-    code, out, _ = run("--help")
-    assert code == 0
-    assert "Begin with pactkeeper up" in out
-    for command in [*commands(), "policy"]:
-        assert f" {command} " in out
-
-
-# The page about it
-
-
-def test_the_page_shows_only_what_the_commands_understand_and_print(run: Run) -> None:
-    page = (ROOT / "docs" / "command-line.md").read_text()
-    known = get_command(cli.app).commands  # type: ignore[attr-defined]
-    lines = re.findall(r"^pactkeeper (.+)$", page, re.MULTILINE)
-    assert len(lines) > 10
-    for line in lines:
-        name, *words = shlex.split(line)
-        assert known[name].make_context(name, words)
-        assert all((ROOT / word).exists() for word in words if word.startswith(("stories/", "policies/")))
-    (shown,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
-    (asked,) = [shlex.split(line) for line in lines if line.startswith("explain")]
-    printed = "\n".join(line.rstrip() for line in run(*asked)[1].splitlines())
-    assert shown.strip() in printed
-    for name in cli_commands():
-        assert f"`{name}" in page
-
-
-def cli_commands() -> list[str]:
-    return [*commands(), "policy check"]
-
-
 # policy check
 
 
@@ -291,6 +238,18 @@ def test_up_refuses_a_setting_before_it_starts_anything(
     assert sentence in err
     assert "secret" not in err
     assert not (tmp_path / "var" / "temporal.db").exists()
+
+
+def test_up_says_at_once_what_is_wrong_in_the_policies(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    policies = tmp_path / "policies"
+    shutil.copytree(ROOT / "policies", policies)
+    (policies / "customers" / "acme.yaml").write_text("id: acme\ncontacts: 7\n")
+    monkeypatch.setenv("PACTKEEPER_POLICIES", str(policies))
+    monkeypatch.setenv("PACTKEEPER_SMTP_URL", "smtp//mail")
+    _, _, err = run("up")
+    assert "acme.yaml:2: contacts is 7; write a list" in err
 
 
 # Names

@@ -17,11 +17,11 @@ wait_until() {
 
 wait_until temporal operator cluster health
 
-if temporal operator namespace describe >/dev/null 2>&1; then
-    temporal operator namespace update --retention "$TEMPORAL_RETENTION" >/dev/null
+if temporal operator namespace describe --namespace "$TEMPORAL_NAMESPACE" >/dev/null 2>&1; then
+    temporal operator namespace update --namespace "$TEMPORAL_NAMESPACE" --retention "$TEMPORAL_RETENTION" >/dev/null
     echo "Namespace $TEMPORAL_NAMESPACE is there and keeps closed incidents for $TEMPORAL_RETENTION"
 else
-    temporal operator namespace create --retention "$TEMPORAL_RETENTION" \
+    temporal operator namespace create --namespace "$TEMPORAL_NAMESPACE" --retention "$TEMPORAL_RETENTION" \
         --description "Support incidents under contract" >/dev/null
     echo "Namespace $TEMPORAL_NAMESPACE is made and keeps closed incidents for $TEMPORAL_RETENTION"
 fi
