@@ -24,24 +24,28 @@ async def raw_body(request: Request, limit: int) -> bytes:
     Raises:
         Refused: 413, 415 for an encoded body, 400 for a lying length, 408 for one that trickles in.
     """
-    too_large = Refused(413, f"the body is larger than {limit // 1024} KiB; send less")
     if request.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
         raise Refused(415, "the body is compressed; send it as it is, for its bytes are signed")
     length = request.headers.get("content-length")
-    if length is not None and (not length.isdigit() or int(length) > limit):
-        raise too_large if length.isdigit() else Refused(400, "content-length is no number")
-    parts, size = list[bytes](), 0
+    if length is not None and not (length.isascii() and length.isdigit()):
+        raise Refused(400, "content-length is no number")
+    size, known_size = 0, int(length[:18] or 0) if length else 0
+    parts = list[bytes]()
     try:
         async with asyncio.timeout(SLOW):
             async for part in request.stream():
                 size += len(part)
-                if size > limit:
-                    raise too_large
-                parts.append(part)
+                # A little too much is read to its end, so that its sender gets to hear the answer.
+                if size > 2 * limit or known_size > 2 * limit:
+                    break
+                if max(size, known_size) <= limit:
+                    parts.append(part)
     except TimeoutError:
         raise Refused(408, f"the body took longer than {SLOW:g} seconds to come; send it at once") from None
     except ClientDisconnect:
         raise Refused(400, "the connection ended before the body did") from None
+    if max(size, known_size) > limit:
+        raise Refused(413, f"the body is larger than {limit // 1024} KiB; send less")
     return b"".join(parts)
 
 

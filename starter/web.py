@@ -5,6 +5,7 @@ The order is fixed: size, raw bytes, signature, window, parse, map, Temporal. Bo
 
 import hmac
 import logging
+from collections import OrderedDict
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -17,12 +18,14 @@ from starter.hook_bodies import Refused, parse, raw_body
 from starter.hook_settings import IntakeSettings
 from starter.hook_signature import BadSignature, verify
 from starter.intake import django_helpdesk, generic
-from starter.intake.django_helpdesk import Connected
+from starter.intake.django_helpdesk import Connected, Seen
 from starter.port import Dispatch, Unavailable
 
 KIB = 1024
 GENERIC_LIMIT = 256 * KIB
 HELPDESK_LIMIT = 1024 * KIB
+TICKETS_SEEN = 20_000
+"""Tickets whose last sight is kept, so that only a change of priority is told as one."""
 RETRY_AFTER = 30
 """Seconds: what senders that retry at all still wait for."""
 
@@ -31,7 +34,8 @@ _log = logging.getLogger(__name__)
 
 def create_app(dispatch: Dispatch, settings: IntakeSettings) -> FastAPI:
     """The app of the web intake."""
-    app = FastAPI(title="Pactkeeper intake", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Pactkeeper intake", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    tickets: OrderedDict[tuple[str, str], Seen] = OrderedDict()
 
     @app.post("/hooks/generic/{customer}", status_code=202)
     async def generic_hook(customer: str, request: Request) -> JSONResponse:
@@ -59,12 +63,18 @@ def create_app(dispatch: Dispatch, settings: IntakeSettings) -> FastAPI:
         """A ticket of django-helpdesk, as its webhooks tell it."""
         connected = _connected(settings, secret)
         body = parse(await raw_body(request, HELPDESK_LIMIT))
+        ticket = body.get("ticket")
+        known = tickets.get((connected.source, str(ticket.get("id") if isinstance(ticket, dict) else None)))
         try:
-            told = django_helpdesk.story(body, connected, settings.now())
+            told = django_helpdesk.story(body, connected, settings.now(), known)
         except django_helpdesk.Unusable as error:
             raise Refused(422, error.sentence, error.path) from None
         words: list[Delivery] = list(told.words)
         took = await dispatch.incident(connected.source, told.ticket, told.customer, words)
+        tickets[connected.source, told.ticket] = told.seen
+        tickets.move_to_end((connected.source, told.ticket))
+        if len(tickets) > TICKETS_SEEN:
+            tickets.popitem(last=False)
         return JSONResponse({"accepted": True, "workflow": took, "words": len(words)}, 202)
 
     @app.get("/healthz")
@@ -82,7 +92,9 @@ def create_app(dispatch: Dispatch, settings: IntakeSettings) -> FastAPI:
     async def refused(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Refused)
         told: dict[str, Any] = {"error": error.sentence}
-        return JSONResponse(told if error.path is None else told | {"path": error.path}, error.status)
+        # What is still coming is not wanted: without this the server would go on reading it.
+        shut = {"Connection": "close"} if error.status in (401, 408, 413, 415) else None
+        return JSONResponse(told if error.path is None else told | {"path": error.path}, error.status, headers=shut)
 
     @app.exception_handler(Unavailable)
     async def unavailable(request: Request, error: Exception) -> JSONResponse:

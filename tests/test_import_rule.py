@@ -11,8 +11,6 @@ FLOORS = ("sla", "records", "activities", "workflows", "worker", "starter")
 """From the ground up. A floor imports its own and those below it."""
 OUTSIDE = ("tests", "benchmarks", "docs", "deploy")
 """Ours too, and nothing that runs may need them."""
-BESIDE_THE_ADAPTERS = ("starter.intake.refusal", "starter.intake.bodies")
-"""What adapters share: how a body is refused, and what a body may hold. No adapter is among it."""
 IMPURE = frozenset(
     """temporalio httpx requests fastapi starlette uvicorn sqlalchemy alembic aiosqlite psycopg typer rich structlog
     os sys io pathlib tempfile shutil glob socket ssl subprocess sqlite3 urllib http smtplib asyncio threading multiprocessing
@@ -68,7 +66,7 @@ def faults(root: Path) -> list[str]:
 
 def _adapter_may(name: str) -> bool:
     top = name.split(".", maxsplit=1)[0]
-    return top not in FLOORS or top == "sla" or ".".join(name.split(".")[:3]) in BESIDE_THE_ADAPTERS
+    return top not in FLOORS or top == "sla"
 
 
 def _impurity(where: Path, line: int, top: str) -> Iterator[str]:
