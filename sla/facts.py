@@ -235,6 +235,9 @@ def _take(facts: Facts, contract: Contract, line: Entry) -> None:
                 facts.attention.append(
                     f"disposition {what.disposition!r} is none that {contract.title} knows; the clocks are void"
                 )
+            elif what.ground is not None and terms.grounds and what.ground not in terms.grounds:
+                known = ", ".join(terms.grounds)
+                facts.attention.append(f"ground {what.ground!r} is none that {terms.clause} gives; it gives: {known}")
         case "restored":
             facts.disposition, facts.void_from, facts.restored = None, None, line
         case "authorized":

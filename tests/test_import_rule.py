@@ -139,7 +139,7 @@ def _tree_that_keeps_the_rule(root: Path) -> None:
         "workflows/incident.py": "from temporalio import workflow\nfrom sla.evaluate import evaluate\n",
         "worker/build.py": "from workflows import WORKFLOWS\nfrom activities import ACTIVITIES\n",
         "starter/web.py": "from starter.intake import generic\nfrom worker.build import build_worker\n",
-        "starter/intake/generic.py": "from sla.events import Delivery\nfrom starter.intake.refusal import Refusal\n",
+        "starter/intake/generic.py": "from sla.events import Delivery\n",
     }
     for name, code in lawful.items():
         path = root / name
