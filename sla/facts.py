@@ -240,6 +240,8 @@ def _take(facts: Facts, contract: Contract, line: Entry) -> None:
                 facts.attention.append(f"ground {what.ground!r} is none that {terms.clause} gives; it gives: {known}")
         case "restored":
             facts.disposition, facts.void_from, facts.restored = None, None, line
+        case "authorized" if customers_own:
+            facts.attention.append("the requester cannot authorize their own request (B13); another contact must")
         case "authorized":
             facts.starts_at = at if facts.starts_at is None else facts.starts_at
             facts.declined = False
