@@ -335,6 +335,8 @@ class Read(BaseModel):
     missing: tuple[str, ...] = ()
     authorized_contact: bool | None = None
     """None: the customer's contacts are not known here, so nobody is held."""
+    contacts: tuple[str, ...] = ()
+    """For a held request: those who may authorize it, in lower case."""
 
 
 class Pinned(BaseModel):

@@ -13,7 +13,7 @@ _SPAN = re.compile(r"(-?)\s*(\d+)\s+(.+)")
 def differences(expected: Any, got: Any, table: Timetable, path: str = "expect") -> list[str]:
     """One line a difference: path, expected, got. None: all holds.
 
-    A map names some keys. A list names some items, in order; an empty list says that there are none. Beside
+    A map names some keys. A list names some items, each one of its own; an empty list says that there are none. Beside
     `notices`, `never` lists notices that must not be there. Times without an offset are the calendar's local time.
     """
     if isinstance(expected, dict):
@@ -53,16 +53,21 @@ def _items(expected: list[Any], got: Any, table: Timetable, path: str) -> list[s
         return [_line(path, expected, got)]
     if not expected:
         return [] if not got else [f"{path}: expected none, got {got!r}"]
-    found, start = [], 0
-    for i, item in enumerate(expected):
-        at = next((j for j in range(start, len(got)) if not differences(item, got[j], table)), None)
-        if at is None:
-            found.append(
-                f"{path}.{i}: expected {item!r}{' after what was found before it' if start else ''}, got {got!r}"
-            )
-        else:
-            start = at + 1
-    return found
+    fits = [[j for j, is_ in enumerate(got) if not differences(item, is_, table)] for item in expected]
+    taken: dict[int, int] = {}
+    missing = [i for i in range(len(expected)) if not _place(i, fits, taken, set())]
+    return [f"{path}.{i}: expected {expected[i]!r}, got {got!r}" for i in missing]
+
+
+def _place(i: int, fits: list[list[int]], taken: dict[int, int], tried: set[int]) -> bool:
+    """Find an item of its own for what is expected `i`-th, moving others if need be (Kuhn's matching)."""
+    for j in fits[i]:
+        if j not in tried:
+            tried.add(j)
+            if j not in taken or _place(taken[j], fits, taken, tried):
+                taken[j] = i
+                return True
+    return False
 
 
 def _same(expected: Any, got: Any, table: Timetable) -> bool:

@@ -239,14 +239,21 @@ def _take(facts: Facts, contract: Contract, line: Entry) -> None:
                 known = ", ".join(terms.grounds)
                 facts.attention.append(f"ground {what.ground!r} is none that {terms.clause} gives; it gives: {known}")
         case "restored":
-            facts.disposition, facts.void_from, facts.restored = None, None, line
-        case "authorized" if customers_own:
-            facts.attention.append("the requester cannot authorize their own request (B13); another contact must")
+            facts.disposition, facts.void_from, facts.restored, facts.declined = None, None, line, False
+        case "authorized" | "declined" if not _may_decide(facts, what.by):
+            facts.attention.append(
+                f"a held request is {what.event} by a contact of the company (B13), not by {what.by!r}"
+            )
         case "authorized":
             facts.starts_at = at if facts.starts_at is None else facts.starts_at
             facts.declined = False
         case "declined":
             facts.declined = facts.starts_at is None
+
+
+def _may_decide(facts: Facts, by: str | None) -> bool:
+    """Whether somebody may authorize or decline a held request: a contact, where the contacts are known."""
+    return by is None or not facts.read.contacts or by.casefold() in facts.read.contacts
 
 
 def _end_wait(facts: Facts, at: int) -> None:

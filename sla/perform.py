@@ -67,4 +67,5 @@ def read(
         detector=None if what.language else language[1],
         missing=missing,
         authorized_contact=known,
+        contacts=tuple(c.email.casefold() for c in customer.contacts) if customer and known is False else (),
     )

@@ -97,7 +97,7 @@ class Player:
             self.world.pin(self.script.story.contract, self.script.story.playbook, word.occurred_at), word.received_at
         )
         if word.event.event == "opened":
-            self._read_from(incident, word)
+            self._read_from(incident, word, first=len(chain) == 1)
         incident.told_standing(self.accounts[customer].ledger, word.received_at)
         incident.hear(word)
         self._settle(label)
@@ -139,10 +139,12 @@ class Player:
         if opening is not None:
             self._read_from(incident, opening)
 
-    def _read_from(self, incident: Incident, opening: Delivery) -> None:
+    def _read_from(self, incident: Incident, opening: Delivery, *, first: bool = True) -> None:
         customer = self.accounts[incident.state.customer].customer
         language = self.world.language(incident.pinned.contract, opening)
-        incident.was_read(read(incident.pinned.contract, opening, customer, language), opening.received_at)
+        told = read(incident.pinned.contract, opening, customer, language)
+        # T11: a ticket's customer is asked once, not again by a follow-up.
+        incident.was_read(told if first else told.model_copy(update={"missing": ()}), opening.received_at)
 
     def _moved(self, incident: Incident) -> None:
         for line in incident.moves():
