@@ -33,8 +33,7 @@ format: $(READY) ## put the code into the shape that check wants
 	@$(BIN)/ruff format .
 
 bench: $(READY) ## measure: business time, intake, worker, history (ratios against others, in one run)
-	@set -e; for program in $$(grep -l __main__ benchmarks/*.py); do \
-	  echo "== $$program"; $(BIN)/python -m benchmarks.$$(basename "$$program" .py) $(ARGS); done
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 screenshots: $(READY) ## take the pictures in docs/ of the real Temporal UI (needs Chromium)
 	@$(BIN)/python docs/screenshots.py $(ARGS)

@@ -16,11 +16,8 @@ from activities.steps import StepActivities, Teller
 
 def all_activities(policies: Policies, client: Client, teller: Teller) -> Sequence[Callable[..., Any]]:
     """What the worker registers."""
-    incidents, accounts, steps = (
-        IncidentActivities(policies, client),
-        AccountActivities(policies, client),
-        StepActivities(policies, client, teller),
-    )
+    steps = StepActivities(policies, client, teller)
+    incidents, accounts = IncidentActivities(policies, client, steps), AccountActivities(policies, client)
     return [
         incidents.open_incident,
         incidents.read_opening,

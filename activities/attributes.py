@@ -39,10 +39,10 @@ def clock_state(view: View) -> str:
     return "void" if states <= {"void"} else "kept" if "missed" not in states else "missed"
 
 
-def at_start(customer: str, priority: str | None, version: str | None = None) -> TypedSearchAttributes:
-    """What the starter knows already: attributes set at the start cost nothing."""
+def at_start(customer: str, priority: str | None) -> TypedSearchAttributes:
+    """What is known without a look at any policy."""
     known = {names.CUSTOMER: names.canonical(customer), names.PRIORITY: priority, names.PHASE: "open",
-             names.CLOCK_STATE: "running", names.STANDING: "current", names.POLICY_VERSION: version}  # fmt: skip
+             names.CLOCK_STATE: "running", names.STANDING: "current"}  # fmt: skip
     return TypedSearchAttributes(
         [SearchAttributePair(KEYWORDS[name], value) for name, value in known.items() if value is not None]
     )

@@ -1,11 +1,13 @@
 """What workflows ask of activities and get back: one model in, one model out; every field added later has a default."""
 
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from sla.evaluate import View
 from sla.events import AccountDelivery, Delivery, Ledger, Read, StepDone
-from sla.incident import IncidentState
+from sla.incident import Incident, IncidentState
 from sla.perform import Scene
 from sla.policy import PinnedContract
 from sla.steps import Step
@@ -25,6 +27,8 @@ class OpenIncident(Message):
     state: IncidentState
     word: Delivery
     """The first word that reached it, with its text."""
+    alone: bool = False
+    """Whether no other word came with it, so that what is owed at once is known already, and may be said."""
 
 
 class OpenedIncident(Message):
@@ -38,6 +42,23 @@ class OpenedIncident(Message):
     """The closed incident that this run goes on with: the word belongs to it."""
     after: AwareDatetime | None = None
     number: int = 1
+    begun: tuple[Step, ...] = ()
+    """The steps that were owed at once and are carried out, such as the acknowledgement."""
+    came: tuple[StepDone, ...] = ()
+    """What came of them, in their order."""
+
+    def incident(self, state: IncidentState, at: datetime) -> Incident:
+        """The incident as it begins at `at`, before it hears its words. `state` tells whose it is."""
+        if self.carried is not None:
+            incident = Incident(self.carried.model_copy(update={"link": state.link}))
+        else:
+            fresh = {"log": [], "dead_letters": [], "number": self.number, "after": self.after}
+            incident = Incident(state.model_copy(update=fresh))
+            incident.pin(self.pinned, at)
+            if self.read is not None:
+                incident.was_read(self.read, at)
+        incident.told_standing(self.ledger, at)
+        return incident
 
 
 class ReadOpening(Message):
@@ -73,6 +94,18 @@ class CarryOut(Message):
     offset_minutes: int = 0
     """The UTC offset of the contract's calendar now, for the times in messages."""
     asks_ledger: bool = True
+
+    @classmethod
+    def owed(cls, workflow_id: str, incident: Incident, view: View, now: datetime) -> Self:
+        """All that an incident owes by a view of it."""
+        contract, state = incident.pinned.contract, incident.state
+        offset = incident.pinned.calendar.timetable().to_local(now).utcoffset() or timedelta()
+        return cls(
+            incident=workflow_id, state_source=state.source, ticket=state.ticket, steps=view.owed,
+            scene=incident.scene(view), priority=view.priority, contract=contract.name, contract_title=contract.title,
+            offset_minutes=int(offset.total_seconds() // 60),
+            asks_ledger=contract.suspends and any(not step.speaks_when_suspended for step in view.owed),
+        )  # fmt: skip
 
 
 class CarriedOut(Message):

@@ -5,6 +5,7 @@ incident, to which it belongs, or it opens a follow-up.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.common import (
@@ -15,10 +16,12 @@ from temporalio.common import (
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from activities.attributes import KEYWORDS, at_start
+from activities.attributes import KEYWORDS
 from activities.calls import AccountState, Words
+from activities.foresight import foreseen
+from activities.policies import Policies
 from sla import names
-from sla.events import AccountDelivery, Delivery
+from sla.events import AccountDelivery, Delivery, Ledger
 from sla.incident import IncidentState
 
 MAX_LINKS = 200
@@ -54,10 +57,12 @@ async def deliver(
     contract: str | None = None,
     playbook: str | None = None,
     first_link: int = 1,
+    policies: Policies | None = None,
 ) -> str:
     """Bring a word to its incident, or several of one ticket at once; the id of the workflow that took them.
 
-    Returns only after Temporal acknowledged.
+    Returns only after Temporal acknowledged. With `policies`, an incident that these words open starts with all its
+    attributes, which spares it a paid upsert.
 
     Raises:
         RPCError: Temporal did not acknowledge; the same word may be sent again, its key makes it count once.
@@ -65,7 +70,6 @@ async def deliver(
     """
     words = [word] if isinstance(word, Delivery) else list(word)
     signal, said = (names.DELIVER, words[0]) if len(words) == 1 else (names.DELIVER_ALL, Words(words=tuple(words)))
-    priority = next((w.event.priority for w in words if w.event.event == "opened"), None)
     for link in range(first_link, MAX_LINKS + 1):
         id = names.incident_id(source, ticket, link)
         state = IncidentState(
@@ -81,7 +85,7 @@ async def deliver(
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 start_signal=signal,
                 start_signal_args=[said],
-                search_attributes=at_start(customer, priority),
+                search_attributes=foreseen(policies, state, words),
                 static_summary=_summary(ticket, customer),
                 static_details=HOW_TO_READ,
             )
@@ -102,24 +106,27 @@ async def pay(
     contract: str | None = None,
 ) -> str:
     """Bring a payment event to the customer's account; the id of its workflow."""
-    id = names.account_id(customer)
     await client.start_workflow(
         names.ACCOUNT_WORKFLOW,
-        AccountState(customer=customer, contract=contract),
-        id=id,
         task_queue=task_queue,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         start_signal=names.DELIVER,
         start_signal_args=[word],
-        search_attributes=account_attributes(customer),
-        static_summary=f"account of {names.canonical(customer)}",
+        **account(customer, contract),
     )
-    return id
+    return names.account_id(customer)
 
 
-def account_attributes(customer: str) -> TypedSearchAttributes:
-    """What an account is found by."""
-    return TypedSearchAttributes([SearchAttributePair(KEYWORDS[names.CUSTOMER], names.canonical(customer))])
+def account(customer: str, contract: str | None) -> dict[str, Any]:
+    """How a customer's account starts: its id and state, what it is found by, and the ledger that others read."""
+    found_by = [SearchAttributePair(KEYWORDS[names.CUSTOMER], names.canonical(customer))]
+    return {
+        "arg": AccountState(customer=customer, contract=contract),
+        "id": names.account_id(customer),
+        "search_attributes": TypedSearchAttributes(found_by),
+        "memo": {names.LEDGER: Ledger()},
+        "static_summary": f"account of {names.canonical(customer)}",
+    }
 
 
 def _summary(ticket: str, customer: str) -> str:

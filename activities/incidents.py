@@ -1,23 +1,28 @@
-"""Making an incident ready: its contract and calendar pinned, its opening read, enrolled with its account."""
+"""Making an incident ready: its contract and calendar pinned, its opening read, enrolled with its account, its receipt told."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from temporalio import activity
-from temporalio.client import Client, WithStartWorkflowOperation
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
 from activities import dispatch
-from activities.calls import AccountState, FollowUp, OpenedIncident, OpenIncident, Pin, ReadOpening
+from activities.calls import CarryOut, FollowUp, OpenedIncident, OpenIncident, Pin, ReadOpening
 from activities.language import detect
 from activities.policies import Policies
+from activities.steps import StepActivities
 from records.shelf import PolicyFileError
 from sla import names
 from sla.events import Delivery, Ledger, Read
 from sla.incident import Incident, IncidentState, as_opening, continues
 from sla.perform import read
 from sla.policy import Contract, PinnedContract
+
+AT_ONCE = 3.0
+"""Seconds in which what is owed at the opening is said along with it; what takes longer is said later, beside the loop."""
 
 
 def language_of(contract: Contract, word: Delivery) -> tuple[str | None, str | None]:
@@ -30,18 +35,21 @@ def language_of(contract: Contract, word: Delivery) -> tuple[str | None, str | N
 
 @dataclass
 class IncidentActivities:
-    """Needs the policies and a client for enrolling."""
+    """Needs the policies, a client for enrolling, and who carries out steps."""
 
     policies: Policies
     client: Client
+    steps: StepActivities
 
     @activity.defn(name=names.OPEN_INCIDENT)
     async def open_incident(self, asked: OpenIncident) -> OpenedIncident:
         """What an incident begins with. A link after the first looks at the closed one before it."""
         state, word = asked.state, asked.word
         number, after, contract = state.number, None, state.contract
+        before = None
         if state.link > 1:
-            before = Incident(await self._result(names.incident_id(state.source, state.ticket, state.link - 1)))
+            before = await self._before(names.incident_id(state.source, state.ticket, state.link - 1))
+        if before is not None:
             view = before.view(word.received_at)
             if continues(view, word):
                 assert before.state.pinned is not None
@@ -51,8 +59,30 @@ class IncidentActivities:
             number, after, contract = before.state.number + 1, view.closed_at, contract or before.state.contract
         pinned = self.policies.pin(state.customer, contract, state.playbook, word.occurred_at)
         opening = self._read(state.customer, pinned.contract, word) if word.event.event == "opened" else None
+        if (
+            opening is not None and before is not None
+        ):  # T11: a ticket's customer is asked once, not again by a follow-up
+            opening = opening.model_copy(update={"missing": ()})
         ledger = await self._enrol(asked.incident, state)
-        return OpenedIncident(pinned=pinned, ledger=ledger, word=word, read=opening, after=after, number=number)
+        opened = OpenedIncident(pinned=pinned, ledger=ledger, word=word, read=opening, after=after, number=number)
+        return await self._told_at_once(asked, opened) if asked.alone else opened
+
+    async def _told_at_once(self, asked: OpenIncident, opened: OpenedIncident) -> OpenedIncident:
+        """Say what is owed by the opening alone. What cannot be said now stays owed."""
+        at = asked.word.received_at
+        incident = opened.incident(asked.state, at)
+        incident.hear(opened.word)
+        view = incident.view(at)
+        if not view.owed:
+            return opened
+        try:
+            async with asyncio.timeout(AT_ONCE):
+                came = await self.steps.perform(CarryOut.owed(asked.incident, incident, view, at), 1)
+        except (TimeoutError, ApplicationError) as error:
+            activity.logger.warning("the first notices of %s wait: %s", asked.incident, error)
+            return opened
+        ledger = came.ledger or opened.ledger
+        return opened.model_copy(update={"begun": view.owed, "came": came.outcomes, "ledger": ledger})
 
     @activity.defn(name=names.READ_OPENING)
     async def read_opening(self, asked: ReadOpening) -> Read:
@@ -75,19 +105,22 @@ class IncidentActivities:
         state = asked.state
         for word in asked.words:
             await dispatch.deliver(self.client, state.source, state.ticket, state.customer, word, task_queue=activity.info().task_queue,
-                                   contract=state.contract, playbook=state.playbook, first_link=state.link + 1)  # fmt: skip
+                                   contract=state.contract, playbook=state.playbook, first_link=state.link + 1,
+                                   policies=self.policies)  # fmt: skip
 
-    async def _result(self, id: str) -> IncidentState:
-        state: IncidentState = await self.client.get_workflow_handle(id, result_type=IncidentState).result()
-        return state
+    async def _before(self, id: str) -> Incident | None:
+        """The closed incident that a link follows; None where it did not end by itself (somebody terminated it)."""
+        try:
+            state: IncidentState = await self.client.get_workflow_handle(id, result_type=IncidentState).result()
+        except WorkflowFailureError:
+            return None
+        return Incident(state) if state.pinned is not None else None
 
     async def _enrol(self, incident: str, state: IncidentState) -> Ledger:
         """Enrolling and reading the ledger are one atomic act."""
         start: WithStartWorkflowOperation[Any, None] = WithStartWorkflowOperation(
-            names.ACCOUNT_WORKFLOW, AccountState(customer=state.customer, contract=state.contract),
-            id=names.account_id(state.customer), task_queue=activity.info().task_queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING, search_attributes=dispatch.account_attributes(state.customer),
-            static_summary=f"account of {names.canonical(state.customer)}",
+            names.ACCOUNT_WORKFLOW, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            task_queue=activity.info().task_queue, **dispatch.account(state.customer, state.contract),
         )  # fmt: skip
         ledger: Ledger = await self.client.execute_update_with_start_workflow(
             names.ENROL, incident, start_workflow_operation=start, id=incident, result_type=Ledger

@@ -41,6 +41,10 @@ class StepActivities:
     @activity.defn(name=names.CARRY_OUT)
     async def carry_out(self, asked: CarryOut) -> CarriedOut:
         """The outcome of each step. One that must not speak, since support is suspended, is held back."""
+        return await self.perform(asked, activity.info().attempt)
+
+    async def perform(self, asked: CarryOut, attempt: int) -> CarriedOut:
+        """`carry_out`, for another activity too; it raises what the teller raises."""
         ledger = await self._ledger(asked.scene.customer) if asked.asks_ledger else None
         silent = {
             s.key
@@ -53,15 +57,24 @@ class StepActivities:
         if spoken:
             roster = Roster.around(self.policies.team(), spoken[0].at)
             chosen = choose(spoken, roster, asked.scene, known.recipient(asked.scene.requester))
-            await self.teller.tell(asked, chosen, activity.info().attempt)
+            await self.teller.tell(asked, chosen, attempt)
         outcomes = {step.key: done(step, outcome) for step, outcome in chosen}
         back = {key: StepDone(step_key=key, held_back=True) for key in silent}
         return CarriedOut(outcomes=tuple((outcomes | back)[step.key] for step in asked.steps), ledger=ledger)
 
     async def _ledger(self, customer: str | None) -> Ledger | None:
-        """The account's ledger, as all that it has acknowledged makes it; None where it cannot be asked: then we speak."""
+        """The account's ledger, as all that it has acknowledged makes it; None where it cannot be asked: then we speak.
+
+        It stands in the account's memo, and reading that costs nothing. A query, an action, is needed only while the
+        account has something before it that may change the ledger.
+        """
         handle = self.client.get_workflow_handle(names.account_id(customer or "unknown"))
         try:
+            told = await handle.describe()
+            if not told.raw_description.HasField("pending_workflow_task"):
+                noted: Ledger | None = await told.memo_value(names.LEDGER, None, type_hint=Ledger)
+                if noted is not None:
+                    return noted
             ledger: Ledger = await handle.query(names.LEDGER, result_type=Ledger)
             return ledger
         except RPCError as error:

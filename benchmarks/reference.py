@@ -73,8 +73,7 @@ async def live(env: WorkflowEnvironment, ticket: str, story: Sequence[Said], pol
             for i, event in enumerate(said.events)
         ]
         with begins_at(at):
-            for word in words:
-                id = await dispatch.deliver(env.client, SOURCE, ticket, CUSTOMER, word)
+            id = await dispatch.deliver(env.client, SOURCE, ticket, CUSTOMER, words, policies=policies)
         if handle is None:
             handle = env.client.get_workflow_handle(id)
             await env.fast_forward(handle, at + QUIET - await env.get_current_time(handle))
@@ -118,7 +117,7 @@ async def _fires(handle: WorkflowHandle[object, object]) -> datetime | None:
             lasts = event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
             fires[event.event_id] = event.event_time.ToDatetime(UTC) + lasts
         for over in ("timer_fired_event_attributes", "timer_canceled_event_attributes"):
-            if event.HasField(over):  # type: ignore[arg-type]
+            if event.HasField(over):
                 fires.pop(getattr(event, over).started_event_id, None)
     return min(fires.values(), default=None)
 

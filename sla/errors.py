@@ -1,7 +1,5 @@
 """What can be wrong with something written or asked; every text is one sentence: what, where, what is allowed."""
 
-
-
 import json
 from datetime import date
 from typing import Literal

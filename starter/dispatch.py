@@ -12,6 +12,7 @@ from temporalio.service import RPCError
 
 from activities import dispatch
 from activities.message import one_line
+from activities.policies import Policies
 from sla import names
 from sla.events import AccountDelivery, Delivery
 from starter.port import Unavailable
@@ -31,6 +32,8 @@ class TemporalDispatch:
 
     client: Client
     task_queue: str = names.TASK_QUEUE
+    policies: Policies | None = None
+    """By which an incident starts with all its attributes."""
     _known: OrderedDict[tuple[str, str, str], str] = field(default_factory=OrderedDict)
 
     async def incident(self, source: str, ticket: str, customer: str, words: Sequence[Delivery]) -> str:
@@ -62,7 +65,9 @@ class TemporalDispatch:
     async def _deliver(self, source: str, ticket: str, customer: str, words: Sequence[Delivery]) -> str:
         with _put_off():
             async with asyncio.timeout(PATIENCE):
-                return await dispatch.deliver(self.client, source, ticket, customer, words, task_queue=self.task_queue)
+                return await dispatch.deliver(
+                    self.client, source, ticket, customer, words, task_queue=self.task_queue, policies=self.policies
+                )
 
 
 @contextlib.contextmanager

@@ -66,14 +66,14 @@ class _Stage:
         self.loaded, self.env, self.watch, self.keep = loaded, env, watch, keep
         self.tag = uuid.uuid4().hex[:10]
         self.queue = f"story-{self.tag}"
+        self.policies = renamed(loaded, self.tag)
         self.clocks = Clocks(env)
         self.handles: dict[str, list[WorkflowHandle[Any, Any]]] = {}
         """The links of each ticket, in order."""
         self.now = loaded.script.lines[0].received
 
     async def play(self) -> dict[str, Any]:
-        policies = renamed(self.loaded, self.tag)
-        async with build_worker(self.env.client, policies, Silent(), task_queue=self.queue):
+        async with build_worker(self.env.client, self.policies, Silent(), task_queue=self.queue):
             until = self.loaded.script.until
             for line in self.loaded.script.lines:
                 if until is not None and line.received > until:
@@ -126,7 +126,7 @@ class _Stage:
         story = self.loaded.script.story
         with begins_at(word.received_at):
             id = await dispatch.deliver(self.env.client, f"story-{self.tag}", ticket, customer, word, task_queue=self.queue,
-                                        contract=story.contract, playbook=story.playbook)  # fmt: skip
+                                        contract=story.contract, playbook=story.playbook, policies=self.policies)  # fmt: skip
         await self._join(ticket, id, word.received_at)
 
     async def _join(self, ticket: str, id: str, at: datetime) -> None:

@@ -65,7 +65,7 @@ async def up(home: Home, ports: Ports, ready: Callable[[Running], None]) -> None
     async with server:
         await prepare_records(home)
         client = await Client.connect(server.target, data_converter=pydantic_data_converter)
-        web = WebServer(create_app(TemporalDispatch(client), hooks), port=ports.web)
+        web = WebServer(create_app(TemporalDispatch(client, policies=Policies()), hooks), port=ports.web)
         async with working(client, home, settings) as worker:
             running = Running(home, server.target, server.ui_url, web.url, hooks.file or home.state)
             parts = {"the Temporal server": server.wait(), "the worker": worker.run(), "the web intake": web.run()}

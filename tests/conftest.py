@@ -1,15 +1,15 @@
 """What tests share: one time-skipping server a session, on which every story that is asked for has been played."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from activities.attributes import ALL_KEYS
+from starter import engines
 from starter.virtual_time import start_environment
+from tests.clauses import Acts, Recorder, Told
 from tests.stage import Stage, of_clause, unmet, wanted
-
-Acts = Callable[..., Awaitable[dict[str, Any]]]
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +44,11 @@ def acts(request: pytest.FixtureRequest, stage: Stage) -> Acts:
         return dict(result["incidents"])
 
     return play
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """What people read while a story plays."""
+    heard: Told = []
+    monkeypatch.setattr(engines, "Silent", lambda: Recorder(heard))
+    return heard

@@ -55,7 +55,9 @@ async def record(release: str, stories: list[Path]) -> None:
 
 if __name__ == "__main__":
     asked = [ROOT / arg for arg in sys.argv[2:]]
-    every = sorted(path for path in (ROOT / "stories").rglob("*.yaml") if "happens:" in path.read_text(encoding="utf-8"))
+    every = sorted(
+        path for path in (ROOT / "stories").rglob("*.yaml") if "happens:" in path.read_text(encoding="utf-8")
+    )
     asyncio.run(record(sys.argv[1], asked or every))
     sys.stdout.flush()
     os._exit(0)

@@ -19,6 +19,8 @@ SHELF = Shelf(ROOT / "policies")
 STORIES = {path.stem: path for path in sorted((ROOT / "stories").glob("*/*.yaml")) if path.parent.name != "policies"}
 AT_ONCE = 6
 """Stories played side by side on one server; more of them gain nothing on two cores."""
+LONGEST = 240
+"""Seconds for all that is played together: a workflow whose task fails would be retried, and waited for, without end."""
 
 Result = Mapping[str, Any]
 
@@ -36,7 +38,9 @@ def wanted(items: Iterable[pytest.Item]) -> list[str]:
             continue
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         clause = re.match(r"test_([A-Z]\d\d)_", item.name)
-        names |= dict.fromkeys([parameters["story"]] if "story" in parameters else of_clause(clause[1]) if clause else [])
+        names |= dict.fromkeys(
+            [parameters["story"]] if "story" in parameters else of_clause(clause[1]) if clause else []
+        )
     return list(names)
 
 
@@ -51,7 +55,8 @@ class Stage:
     async def play(self, names: Iterable[str]) -> None:
         """Play those that were not played yet, side by side. What goes wrong with one is kept for whoever asks for it."""
         new = [name for name in names if name not in self._played]
-        came = await asyncio.gather(*(self._play(name) for name in new), return_exceptions=True)
+        deadline = asyncio.get_running_loop().time() + LONGEST
+        came = await asyncio.gather(*(self._play(name, deadline) for name in new), return_exceptions=True)
         for name, result in zip(new, came, strict=True):
             if isinstance(result, BaseException) and not isinstance(result, Exception):
                 raise result
@@ -68,9 +73,14 @@ class Stage:
             raise result
         return result
 
-    async def _play(self, name: str) -> Result:
-        async with self._gate:
-            return await play_temporal(load(STORIES[name], SHELF), self.env)
+    async def _play(self, name: str, deadline: float) -> Result:
+        try:
+            async with asyncio.timeout_at(deadline), self._gate:
+                return await play_temporal(load(STORIES[name], SHELF), self.env)
+        except TimeoutError:
+            raise TimeoutError(
+                f"{name} did not end in {LONGEST} s; see what the worker logged of its workflows"
+            ) from None
 
 
 def unmet(name: str, result: Result) -> list[str]:

@@ -16,7 +16,7 @@ from temporalio.worker.workflow_sandbox._importer import Importer
 from benchmarks.reference import ONE_BY_ONE, TOGETHER
 from benchmarks.reference_incident import MOST_ACTIONS, MOST_EVENTS, Cost, Desk, desk
 
-OURS = {"workflows", "workflows.incident", "workflows.operators"}
+OURS = {"workflows", "workflows.incident"}
 
 
 class Watch(importlib.abc.MetaPathFinder):
@@ -84,7 +84,7 @@ async def test_told_by_a_helpdesk_that_bundles_it_is_41_events_and_15_actions(he
     assert cost.actions <= MOST_ACTIONS
 
 
-def test_the_sandbox_of_an_incident_runs_no_module_anew_but_three_of_ours(watched: tuple[Cost, list[str]]) -> None:
+def test_the_sandbox_of_an_incident_runs_no_module_anew_but_the_workflows_own(watched: tuple[Cost, list[str]]) -> None:
     """No third-party module, nothing of `sla` and `activities`, and not the other workflows either."""
     _, loaded = watched
     assert sorted(loaded) == sorted(OURS)

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
 from activities import dispatch
 from activities.attributes import ALL_KEYS
+from activities.calls import CarryOut
 from activities.policies import Policies
 from sla import names
 from sla.customer import DEFAULT_CUSTOMER
@@ -30,6 +32,8 @@ from sla.events import (
     Resolved,
 )
 from sla.incident import IncidentState
+from sla.roster import Outcome
+from sla.steps import Step
 from starter.engines import Silent
 from starter.virtual_time import Clocks, Member, begins_at, start_environment
 from worker.build import build_worker, runner
@@ -50,13 +54,13 @@ async def restless() -> AsyncIterator[WorkflowEnvironment]:
 class Desk:
     """A service desk on a server of its own queue."""
 
-    def __init__(self, client: Client, env: WorkflowEnvironment) -> None:
+    def __init__(self, client: Client, env: WorkflowEnvironment, teller: Silent | None = None) -> None:
         self.client, self.env = client, env
         self.source = f"desk-{uuid.uuid4().hex[:8]}"
         self.customer = f"acme-{uuid.uuid4().hex[:8]}"
         self.queue = self.source
         only = {self.customer: DEFAULT_CUSTOMER.model_copy(update={"id": self.customer})}
-        self.worker = build_worker(client, Policies(only=only), Silent(), task_queue=self.queue)
+        self.worker = build_worker(client, Policies(only=only), teller or Silent(), task_queue=self.queue)
         self.sent = 0
 
     def word(self, event: Any, at: datetime = MONDAY) -> Delivery:
@@ -252,6 +256,63 @@ async def test_R12_no_incident_that_opens_while_the_account_suspends_misses_it(d
             assert [n["kind"] for n in told["notices"] if n["kind"] in ("suspension", "resumption")] == [
                 "suspension"
             ] * 2 + ["resumption"] * 2
+
+
+async def test_a_request_to_cancel_ends_no_promise(desk: Desk) -> None:
+    """The UI's largest button: the incident goes on, and the request is kept where an operator sees it."""
+    await desk.hears("cancel", Opened(priority="P1", by="ann@acme.example"))
+    await _settles(desk.handle("cancel"))
+    await desk.handle("cancel").cancel()
+    await desk.hears("cancel", AgentReplied(by="dana"), MONDAY + timedelta(minutes=5))
+    told = await _settles(desk.handle("cancel"))
+    assert told["clocks"]["response"]["state"] == "met"
+    assert "closed, not cancelled" in told["dead_letters"][0]["why"]
+
+
+async def test_a_word_for_a_terminated_incident_opens_a_fresh_one(desk: Desk) -> None:
+    """What somebody ended by force is not gone on with, and the next word is not lost."""
+    await desk.hears("forced", Opened(priority="P1", by="ann@acme.example"))
+    await _settles(desk.handle("forced"))
+    await desk.handle("forced").terminate()
+    assert (await desk.hears("forced", CustomerReplied(by="ann@acme.example"))).endswith("/2")
+    assert (await _settles(desk.handle("forced", 2)))["phase"] == "open"
+
+
+async def test_an_opening_that_cannot_be_read_stands_among_the_pending_activities_with_its_reason(desk: Desk) -> None:
+    """A contract that is not there: an operator sees why, and the incident opens by itself once it is."""
+    await desk.hears("stuck", Opened(by="ann@acme.example"), contract="nowhere")
+    async with asyncio.timeout(20):
+        while True:
+            found = (await desk.handle("stuck").describe()).raw_description.pending_activities
+            if found and found[0].last_failure.message:
+                break
+            await asyncio.sleep(0.1)
+    assert "there is no contract 'nowhere'" in found[0].last_failure.message
+    await desk.handle("stuck").terminate()
+
+
+async def test_a_channel_that_is_down_neither_loses_the_notice_nor_keeps_the_incident_from_hearing(
+    restless: WorkflowEnvironment,
+) -> None:
+    """The cheap way fails; the notice goes out by the patient one, and words are heard meanwhile."""
+
+    class Down(Silent):
+        told = 0
+
+        async def tell(self, asked: CarryOut, chosen: Sequence[tuple[Step, Outcome]], attempt: int) -> None:
+            self.told += 1
+            if self.told <= 2:
+                raise ApplicationError("the channel is down", type="ChannelUnavailable")
+
+    teller = Down()
+    desk = Desk(restless.client, restless, teller)
+    async with desk.worker:
+        await desk.hears("down", Opened(priority="P1", by="ann@acme.example"))
+        await desk.hears("down", AgentReplied(by="dana"), MONDAY + timedelta(minutes=5))
+        told = await _settles(desk.handle("down"))
+        assert told["clocks"]["response"]["state"] == "met"
+        assert [n["kind"] for n in told["notices"]] == ["acknowledgement", "information_request"]
+        assert teller.told >= 3
 
 
 async def test_every_history_of_this_server_replays(restless: WorkflowEnvironment) -> None:

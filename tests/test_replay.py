@@ -110,6 +110,8 @@ os._exit(0)
 def test_histories_replay_where_holidays_and_time_zones_cannot_even_be_read() -> None:
     """So no release of tzdata or of holidays can move a running incident or break its replay: neither is looked at."""
     code = LIES.format(root=str(HERE.parent), here=str(HERE))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=240, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=240, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip().endswith(f"{len(FILES)} replayed")

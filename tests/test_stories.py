@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sla.duration import Duration
+from sla.events import ACCOUNT_EVENT_NAMES, EVENT_NAMES
 from sla.expectation import differences
 from starter.engines import play_core
 from starter.stories import StoryFileError, load
@@ -72,7 +73,10 @@ def test_the_clocks_of_a_story_add_up(story: str) -> None:
     """Used and left are the target, and a clock says of itself only what its state allows."""
     for incident in core(story)["incidents"].values():
         for clock in incident["clocks"].values():
-            if clock["left_seconds"] is not None and clock["target"].split()[1:] in (["business", "hours"], ["elapsed", "hours"]):
+            if clock["left_seconds"] is not None and clock["target"].split()[1:] in (
+                ["business", "hours"],
+                ["elapsed", "hours"],
+            ):
                 target = Duration.parse(clock["target"])
                 assert clock["used_seconds"] + clock["left_seconds"] == target.amount * 3600
             assert clock["used_seconds"] >= 0
@@ -87,6 +91,16 @@ def test_every_clause_of_this_issue_has_a_story() -> None:
     rows = [part.partition("-") for part in covered.split()]
     clauses = {f"{row[0]}{n:02}" for row, _, last in rows for n in range(int(row[1:]), int(last or row[1:]) + 1)}
     assert clauses - {name.partition("-")[0] for name in STORIES} == set()
+
+
+def test_the_story_in_the_docs_holds_and_every_event_is_told_of_there(tmp_path: Path) -> None:
+    """So that the page on stories cannot lie."""
+    page = (ROOT / "docs" / "stories.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "story.yaml").write_text(shown)
+    loaded = load(tmp_path / "story.yaml", SHELF)
+    assert differences(loaded.expect, play_core(loaded), loaded.table) == []
+    assert [name for name in (*EVENT_NAMES, *ACCOUNT_EVENT_NAMES) if f"`{name}`" not in page] == []
 
 
 FIRST = "{at: 2031-07-08 10:00, ticket: a, event: opened, priority: P1, by: ann@acme.example}"
@@ -154,4 +168,6 @@ def test_stories_play_in_the_future_and_say_what_they_expect() -> None:
         loaded = load(path, SHELF)
         assert loaded.script.lines[0].received.year >= 2031, name
         assert loaded.expect.get("incidents"), name
-        assert path.read_text(encoding="utf-8").startswith("#"), f"{path.relative_to(ROOT)}: say how the expectation was worked out"
+        assert path.read_text(encoding="utf-8").startswith("#"), (
+            f"{path.relative_to(ROOT)}: say how the expectation was worked out"
+        )

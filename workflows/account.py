@@ -27,6 +27,7 @@ class AccountWorkflow:
         self.state = state
         self.woken = False
         self._enrolled = set(state.enrolled)
+        self.published = state.ledger.version
         self._fold()
 
     @workflow.run
@@ -38,12 +39,14 @@ class AccountWorkflow:
                 retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)), summary="read the customer's contract",
             )  # fmt: skip
             self._fold()
+            self._publish()
         while True:
             await workflow.wait_condition(lambda: self.woken or self._has_work())
             # Only what woke us by an event of its own may decide this: see IncidentWorkflow._renew.
             if self.woken and workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
-                workflow.continue_as_new(self.state)
+                # Left to itself, the server carries over the memo of the start.
+                workflow.continue_as_new(self.state, memo={names.LEDGER: self.state.ledger})
             self.woken = False
             if self.state.told < self.state.ledger.version:
                 await self._tell()
@@ -58,6 +61,7 @@ class AccountWorkflow:
             self.state.log.append(word)
             self.state.heard_at = max(word.received_at, self.state.heard_at or word.received_at)
             self._fold()
+            self._publish()
         else:
             letter = {"at": workflow.now().isoformat(), "name": name[:200], "why": why[:500], "what": text}
             self.state.dead_letters = [*self.state.dead_letters, letter][-200:]
@@ -107,6 +111,12 @@ class AccountWorkflow:
         workflow.set_current_details(
             f"{self.state.customer}: {standing}{since}; {len(self.state.enrolled)} incidents enrolled"
         )
+
+    def _publish(self) -> None:
+        """Put the ledger where a step reads it without asking us, in the very task in which it changed."""
+        if self.state.ledger.version != self.published:
+            workflow.upsert_memo({names.LEDGER: self.state.ledger})
+            self.published = self.state.ledger.version
 
     def _has_work(self) -> bool:
         return self.state.told < self.state.ledger.version or self._roll_is_long()

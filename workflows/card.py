@@ -59,7 +59,7 @@ def card(view: View, incident: Incident) -> str:
         lines += ["", "**Next, unless something happens first**", *(_step(step, table) for step in view.plan[:5])]
         if len(view.plan) > 5:
             lines.append(f"• and {len(view.plan) - 5} more: `pactkeeper plan {ticket}`")
-    lines += ["", *_remarks(view, incident)]
+    lines += ["", *_remarks(view, incident, ticket)]
     lines.append(f"**You may:** {'close' if declined(incident) else MAY[view.phase]}")
     lines += ["", f"{view.phase} · {contract.title}, version {incident.pinned.version}"]
     lines.append(f"Times are those of {incident.pinned.calendar.timezone}.")
@@ -119,7 +119,7 @@ def _step(step: Planned, table: Timetable) -> str:
     return f"• {when(table, step.at)}: {moment(step.clock, step.step)}: {tells(step)} ({step.clause})"
 
 
-def _remarks(view: View, incident: Incident) -> list[str]:
+def _remarks(view: View, incident: Incident, ticket: str) -> list[str]:
     said = [f"**Look at this:** {plain(remark)}" for remark in view.attention]
     if (checklist := incident.pinned.contract.checklist) and view.missing:
         missing = ", ".join(name.replace("_", " ") for name in view.missing)
@@ -129,5 +129,6 @@ def _remarks(view: View, incident: Incident) -> list[str]:
     if view.phase == "resolved" and view.resolution == "workaround":
         said.append("**A workaround is in place;** the long-term fix is still open, without a clock")
     if letters := incident.state.dead_letters:
-        said.append(f"**Dead letters: {len(letters)}.** The last: {plain(letters[-1].why)}. All: query `status`")
+        said.append(f"**Dead letters: {len(letters)}.** The last: {plain(letters[-1].why)}.")
+        said.append(f"`pactkeeper status {ticket} --json` shows them; what they say has not been taken in")
     return said

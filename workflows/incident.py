@@ -8,7 +8,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.attributes import attributes, changes
@@ -29,10 +29,9 @@ with workflow.unsafe.imports_passed_through():
     from sla.incident import Incident, IncidentState
     from sla.policy import PinnedContract
     from sla.proof import proof
-    from sla.steps import Step
     from workflows.card import card, details, timer_summary
     from workflows.messages import read_signal
-from workflows.operators import Operators
+    from workflows.operators import Operators
 
 QUICK = timedelta(seconds=5)
 """How long the cheap way, a local activity, may take; what is slower goes beside the loop as an activity of its own."""
@@ -54,6 +53,20 @@ class IncidentWorkflow(Operators):
 
     @workflow.run
     async def run(self, state: IncidentState) -> IncidentState:
+        living = asyncio.create_task(self._live())
+        try:
+            return await asyncio.shield(living)
+        except asyncio.CancelledError:
+            # The worker puts us out of its memory in the same way, and then there is no reason.
+            if workflow.cancellation_reason() is None:
+                raise
+        # A promise to a customer does not end because somebody pressed a button of the server's; it sends that once a run.
+        why = "an incident is closed, not cancelled: use the update `close`, or `pactkeeper close`"
+        self.incident.put_aside(workflow.now(), "request cancellation", why, "")
+        self.stirred = True
+        return await living
+
+    async def _live(self) -> IncidentState:
         if self.incident.state.pinned is None:
             await self._open()
         while True:
@@ -161,26 +174,25 @@ class IncidentWorkflow(Operators):
 
     async def _open(self) -> None:
         await workflow.wait_condition(lambda: bool(self.unread))
+        workflow.set_current_details(
+            "Being opened. What keeps it from opening, if anything, stands under *Pending Activities*."
+        )
         word = min(self.unread, key=lambda w: (w.event.event != "opened", w.received_at, w.key))
         opened = await self._local(
             names.OPEN_INCIDENT,
-            OpenIncident(incident=workflow.info().workflow_id, state=self._bare(), word=word),
+            OpenIncident(
+                incident=workflow.info().workflow_id, state=self._bare(), word=word, alone=len(self.unread) == 1
+            ),
             OpenedIncident,
-            "read the opening, pin contract and calendar, enrol with the account",
+            "pin contract and calendar, enrol with the account, read the opening and acknowledge it",
         )
         words, self.unread, before = self.unread, [], self.incident
-        if opened.carried is not None:
-            self.incident = Incident(opened.carried.model_copy(update={"link": before.state.link}))
-        else:
-            fresh = {"log": [], "dead_letters": [], "number": opened.number, "after": opened.after}
-            self.incident = Incident(before.state.model_copy(update=fresh))
-            self.incident.pin(opened.pinned, word.received_at)
-            if opened.read is not None:
-                self.incident.was_read(opened.read, word.received_at)
-        self.incident.told_standing(opened.ledger, word.received_at)
+        self.incident = opened.incident(before.state, word.received_at)
         self.incident.inherit(before)
         for heard in words:
             self.hear(opened.word if heard.key == word.key else heard)
+        self.incident.begin(opened.begun)
+        self.incident.finish(opened.begun, opened.came)
         self.unread = [w for w in self.unread if w.key != word.key]
 
     def _bare(self) -> IncidentState:
@@ -198,8 +210,8 @@ class IncidentWorkflow(Operators):
             to = getattr(line.event, "to", None)
             try:
                 pinned = await self._pin(to or self.incident.state.contract, line.occurred_at)
-            except ActivityError as error:
-                self.incident.cannot_move(line, str(error.cause))
+            except FailureError as error:
+                self.incident.cannot_move(line, str(error.cause or error))
                 continue
             self.incident.pin(pinned, line.received_at, f"pinned:{line.key}")
         if workflow.now() >= repinned_at(self.incident.pinned):
@@ -215,32 +227,26 @@ class IncidentWorkflow(Operators):
             extend=extend,
         )
         pinned: PinnedContract = await self._local(
-            names.PIN, asked, PinnedContract, "pin the contract and its calendar"
+            names.PIN, asked, PinnedContract, "pin the contract and its calendar", may_refuse=extend is None
         )
         return pinned
 
     def _begin(self, view: View) -> None:
         """Begin all that is owed, beside the loop: a dead channel never keeps the incident from hearing."""
         self.incident.begin(view.owed)
-        task = asyncio.create_task(self._carry_out(view.owed, view))
+        task = asyncio.create_task(self._carry_out(view))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def _carry_out(self, steps: tuple[Step, ...], view: View) -> None:
-        contract = self.incident.pinned.contract
-        asked = CarryOut(
-            incident=workflow.info().workflow_id, state_source=self.incident.state.source, ticket=self.incident.state.ticket, steps=steps,
-            scene=self.incident.scene(view), priority=view.priority, contract=contract.name, contract_title=contract.title,
-            offset_minutes=int((self._table().to_local(workflow.now()).utcoffset() or timedelta()).total_seconds() // 60),
-            asks_ledger=contract.suspends and any(not step.speaks_when_suspended for step in steps),
-        )  # fmt: skip
+    async def _carry_out(self, view: View) -> None:
+        asked, steps = CarryOut.owed(workflow.info().workflow_id, self.incident, view, workflow.now()), view.owed
         summary = details(steps)
         try:
             came = await workflow.execute_local_activity(
                 names.CARRY_OUT, asked, result_type=CarriedOut, start_to_close_timeout=QUICK,
                 retry_policy=RetryPolicy(maximum_attempts=1), summary=summary,
             )  # fmt: skip
-        except ActivityError:
+        except FailureError:  # a local activity's failure comes bare, another's inside an ActivityError
             came = await workflow.execute_activity(
                 names.CARRY_OUT, asked, result_type=CarriedOut, start_to_close_timeout=timedelta(minutes=1),
                 retry_policy=RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=2)), summary=summary,
@@ -263,10 +269,23 @@ class IncidentWorkflow(Operators):
         await workflow.wait_condition(workflow.all_handlers_finished)
         return not self.stirred
 
-    async def _local(self, name: str, asked: Any, result: Any, summary: str) -> Any:
-        return await workflow.execute_local_activity(
-            name, asked, result_type=result, start_to_close_timeout=timedelta(seconds=20), summary=summary,
-            retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30)),
+    async def _local(self, name: str, asked: Any, result: Any, summary: str, *, may_refuse: bool = False) -> Any:
+        """The cheap way, and if that fails, the one that an operator sees: pending, with its reason, until it goes through.
+
+        Raises:
+            FailureError: with `may_refuse`, it does not go through.
+        """
+        try:
+            return await workflow.execute_local_activity(
+                name, asked, result_type=result, start_to_close_timeout=2 * QUICK, summary=summary,
+                retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=3),
+            )  # fmt: skip
+        except FailureError:  # a local activity's failure comes bare, another's inside an ActivityError
+            if may_refuse:
+                raise
+        return await workflow.execute_activity(
+            name, asked, result_type=result, start_to_close_timeout=timedelta(seconds=30), summary=summary,
+            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
         )  # fmt: skip
 
     # What the operator sees, and when we wake

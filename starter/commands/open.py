@@ -61,7 +61,7 @@ def open_ticket(
         if before is not None and before.running and key is None:
             said = f"ticket {ticket} is open already ({before.handle.id}); another word of the customer is"
             raise RefusalError(f"{said} `pactkeeper reply {reference(source, ticket)} --as customer --by {by}`")
-        taken = await dispatch.deliver(client, source, ticket, whose, word, contract=contract)
+        taken = await dispatch.deliver(client, source, ticket, whose, word, contract=contract, policies=policies)
         return taken, None if json else await standing(client, taken)
 
     taken, told = ask(Home.here(), opened)

@@ -116,6 +116,7 @@ def web(
 
     Example: TEMPORAL_ADDRESS=temporal:7233 pactkeeper web --port 8400
     """
+    from activities.policies import Policies
     from starter import logs
     from starter.connect import connect
     from starter.dispatch import TemporalDispatch
@@ -129,7 +130,7 @@ def web(
     async def run() -> None:
         hooks = intake(home)
         client = await connect(home)
-        ready = WebServer(create_app(TemporalDispatch(client), hooks), host, port)
+        ready = WebServer(create_app(TemporalDispatch(client, policies=Policies()), hooks), host, port)
         terminal.note(
             f"The web intake listens at {ready.url}, for Temporal at {client.service_client.config.target_host}."
         )

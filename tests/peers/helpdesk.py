@@ -94,7 +94,9 @@ class HelpdeskPeer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def copied_to(self, home: Path, hook: str) -> "HelpdeskPeer":
@@ -157,7 +159,13 @@ class HelpdeskPeer:
         self.priorities[ticket.id] = priority or self.priorities[ticket.id]
         with self.login(by) as browser:
             page = browser.get(f"/tickets/{ticket.id}/")
-            form = {"comment": comment, "new_status": str(status), "title": ticket.title, "queue": "1", "body": "as before"}
+            form = {
+                "comment": comment,
+                "new_status": str(status),
+                "title": ticket.title,
+                "queue": "1",
+                "body": "as before",
+            }
             form |= {"priority": str(self.priorities[ticket.id]), "submitter_email": ticket.email}
             form |= {"public": "1"} if public else {}
             form |= {} if owner is None else {"owner": str(owner)}
@@ -178,7 +186,9 @@ class HelpdeskPeer:
         return {"ticket": f"support-{ticket.id}", "email": ticket.email, "key": ticket.key}
 
     def _run(self, *command: str) -> None:
-        done = subprocess.run([sys.executable, *command], env=self.environ, capture_output=True, timeout=120, check=False)
+        done = subprocess.run(
+            [sys.executable, *command], env=self.environ, capture_output=True, timeout=120, check=False
+        )
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr.decode()[-3000:]}")
 
@@ -192,4 +202,6 @@ def _token(page: httpx.Response) -> dict[str, str]:
 
 def _expect(answer: httpx.Response, status: int) -> None:
     if answer.status_code != status:
-        raise RuntimeError(f"{answer.request.method} {answer.url.path} answered {answer.status_code}:\n{answer.text[:2000]}")
+        raise RuntimeError(
+            f"{answer.request.method} {answer.url.path} answered {answer.status_code}:\n{answer.text[:2000]}"
+        )

@@ -23,7 +23,10 @@ EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 INSTALLED_APPS = [
-    *(f"django.contrib.{name}" for name in ("auth", "contenttypes", "sessions", "messages", "staticfiles", "sites", "humanize")),
+    *(
+        f"django.contrib.{name}"
+        for name in ("auth", "contenttypes", "sessions", "messages", "staticfiles", "sites", "humanize")
+    ),
     "django.contrib.admin",
     "rest_framework",
     "helpdesk",
