@@ -28,7 +28,7 @@ def foreseen(policies: Policies | None, state: IncidentState, words: Sequence[De
     except PolicyFileError:
         return at_start(state.customer, getattr(opening.event, "priority", None))
     told = record("read", opening.received_at, read(pinned.contract, opening, known, (None, None)))
-    view = evaluate(pinned, [told, *map(entry, words)], opening.received_at)
+    view = evaluate(pinned, [told, *map(entry, words)], opening.received_at, steps=False)
     wanted = attributes(view, state.customer, pinned.version)
     return TypedSearchAttributes(
         [SearchAttributePair(key, value) for key, value in wanted.items() if value is not None]

@@ -30,6 +30,7 @@ MAX_PINNED: Final = 64
 """Pinned contracts kept: compiling a calendar takes a millisecond, and many incidents open on one day."""
 _ANY_DAY: Final = date(2031, 1, 1)
 M = TypeVar("M", bound=BaseModel)
+Stamp = tuple[tuple[str, int, int], ...]
 
 
 class PolicyFileError(Exception):
@@ -84,6 +85,7 @@ class Shelf:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or default_root()
         self._read: dict[tuple[Kind, Path], tuple[tuple[int, int], Sheet[BaseModel] | PolicyFileError]] = {}
+        self._customers: tuple[Stamp | None, dict[str, Customer]] | None = None
         self._pinned: dict[tuple[str, str | None, Path | None, date, date], PinnedContract] = {}
 
     def contract(self, name: str, base: Path | None = None) -> Contract:
@@ -100,7 +102,10 @@ class Shelf:
 
     def customers(self) -> dict[str, Customer]:
         """Every customer by its id; no id, domain or contact belongs to two."""
-        return {sheet.model.id: sheet.model for sheet in self.customer_sheets()}
+        stamp = self._stamp("customer")
+        if stamp is None or self._customers is None or self._customers[0] != stamp:
+            self._customers = stamp, {sheet.model.id: sheet.model for sheet in self.customer_sheets()}
+        return self._customers[1]
 
     def customer(self, customer_id: str) -> Customer | None:
         """The customer of that id, or None."""
@@ -179,6 +184,15 @@ class Shelf:
             raise PolicyFileError(found.faults)
         assert isinstance(found.model, model)
         return Sheet(found.model, found.document, found.path)
+
+    def _stamp(self, kind: Kind) -> Stamp | None:
+        """What changes when a file of a kind comes, goes or changes; None where that can't be told."""
+        try:
+            with os.scandir(f"{self.root}/{kind}s") as entries:
+                files = [(one.name, one.stat()) for one in entries if one.name.endswith(".yaml")]
+        except OSError:
+            return None
+        return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in files))
 
     def _path(self, kind: Kind, name: str, base: Path | None) -> Path:
         if "/" not in name and not name.endswith((".yaml", ".yml")):

@@ -91,8 +91,11 @@ class View:
         raise KeyError(f"no clock {name!r}; there are: {', '.join(c.name for c in self.clocks)}")
 
 
-def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime) -> View:
-    """Fold a log under a contract, as it stands at `now` (aware)."""
+def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime, *, steps: bool = True) -> View:
+    """Fold a log under a contract, as it stands at `now` (aware).
+
+    `steps` False leaves out what is owed and planned, for whoever asks how things stand and does nothing about it.
+    """
     contract, table, moment = pinned.contract, pinned.calendar.timetable(), to_us(now)
     facts = gather(contract, log)
     phase = _phase(facts)
@@ -101,7 +104,7 @@ def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime) -> Vie
     plan: list[Planned] = []
     looks: list[int] = []
     silent = phase in ("held", "discarded")
-    if not silent:
+    if steps and not silent:
         owed += one_time(contract, facts, phase, moment)
         telling = any(step.kind == "reclassification" for step in owed)
         for clock in runs if facts.void_from is None and facts.closed_at is None else ():
@@ -119,7 +122,7 @@ def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime) -> Vie
                         Planned(at=from_us(rung.at), clock=clock.name, step=rung.label, tells=step.tells,
                                 reassign=step.reassign, clause=step.clause)
                     )  # fmt: skip
-    owed += withdrawals(pinned.playbook, runs, facts)
+    owed += withdrawals(pinned.playbook, runs, facts) if steps else []
     views = tuple(_view(clock, facts, phase, moment) for clock in runs)
     repin_at = to_us(repinned_at(pinned))
     dues = [view.due for view in views if view.state == "running" and view.due is not None]

@@ -28,7 +28,7 @@ def rungs(playbook: Playbook, clock: Clock, facts: Facts, now: int) -> Iterator[
             continue
         label = str(step.at)
         climbed = climbs(facts.steps, clock.name, label)
-        standing = [c for c in climbed if _stands(c) and founded(clock, step.at, facts, c.at)]
+        standing = [c for c in climbed if _stands(c, facts) and founded(clock, step.at, facts, c.at)]
         if any(_covers(clock, step.at, c, priority, now) for c in standing):
             continue
         at = falls_due(clock, step.at, facts, facts.heard)
@@ -41,8 +41,10 @@ def climbs(steps: Sequence[Done], clock: str, label: str) -> list[Done]:
     return [s for s in steps if s.what.kind == "escalation" and s.what.clock == clock and s.what.step == label]
 
 
-def _stands(climb: Done) -> bool:
-    return climb.done is None or not climb.done.held_back
+def _stands(climb: Done, facts: Facts) -> bool:
+    """Whether it was told and not taken back; what was withdrawn and proves founded after all is told anew."""
+    held_back = climb.done is not None and climb.done.held_back
+    return not held_back and facts.begun("withdrawal", climb.what.step_key) is None
 
 
 def falls_due(clock: Clock, moment: Moment, facts: Facts, not_before: int) -> int | None:
@@ -57,9 +59,9 @@ def falls_due(clock: Clock, moment: Moment, facts: Facts, not_before: int) -> in
             after = _after(clock, moment, clock.declared)
         except BeyondHorizon:
             return None
-        at = clock.first(budget, max(after, not_before), moving=True)
+        at = _passed(clock, budget, after, not_before)
     elif moment.needs_miss:
-        at = None if clock.declared is None else clock.first(budget, max(clock.declared, not_before), moving=True)
+        at = None if clock.declared is None else _passed(clock, budget, clock.declared, not_before)
     else:
         at = clock.first(_share(budget, moment), not_before, moving=False)
     if at is None or (facts.void_from is not None and at >= facts.void_from):
@@ -67,6 +69,11 @@ def falls_due(clock: Clock, moment: Moment, facts: Facts, not_before: int) -> in
     if moment.unacknowledged and facts.acknowledged_at is not None:
         return None
     return at
+
+
+def _passed(clock: Clock, budget: int, since: int, not_before: int) -> int | None:
+    """When a step that fell due at `since`, at the miss or after it, is told: then, or when we hear of it, be it at night."""
+    return clock.first(budget, max(since, not_before), moving=since >= not_before)
 
 
 def founded(clock: Clock, moment: Moment, facts: Facts, at: int) -> bool:
@@ -78,7 +85,8 @@ def founded(clock: Clock, moment: Moment, facts: Facts, at: int) -> bool:
     if moment.unacknowledged and facts.acknowledged_at is not None and facts.acknowledged_at <= at:
         return False
     if moment.needs_miss:
-        past = clock.used(at, priority) >= budget and (not clock.counts_open(priority) or clock.table.is_open_us(at))
+        used, goes_on = clock.used(at, priority), not clock.counts_open(priority) or clock.table.is_open_us(at)
+        past = used > budget or (used == budget and goes_on)
         if not past or moment.after is None:
             return past
         declared = clock.first(budget, clock.started or 0, moving=True, priority=priority)

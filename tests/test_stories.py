@@ -146,7 +146,7 @@ WRONG = {
     "a moment": {"clocks": {"response": {"due": "2031-07-08 12:01"}}},
     "a span": {"clocks": {"response": {"used": "3 business hours"}}},
     "a clock that is not there": {"clocks": {"advice": {"state": "met"}}},
-    "notices in another order": {"notices": [{"step": "90%"}, {"step": "75%"}]},
+    "more notices than came": {"notices": [{"step": "75%"}, {"step": "75%"}]},
     "a notice that never came": {"notices": [{"kind": "call"}]},
     "no notices": {"notices": []},
     "never a notice that came": {"never": [{"clock": "response", "step": "75%"}]},
