@@ -74,10 +74,11 @@ def later(lo: int = 0, hi: int = 12 * 24 * 60) -> st.SearchStrategy[timedelta]:
 
 def events(contract: Contract, *, closing: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """One thing that happens to a ticket after its opening."""
-    plain = ["acknowledged", "plan_provided", "waiting_on_customer", "resolved", "reopened", "authorized", "restored"]
+    plain = ["acknowledged", "plan_provided", "waiting_on_customer", "resolved", "reopened", "restored"]
     agents = st.sampled_from(plain + ["closed"] * closing).map(lambda name: {"event": name, "by": "dana"})
     replied = st.booleans().map(lambda public: {"event": "agent_replied", "by": "eli", "public": public})
-    customers = st.just({"event": "customer_replied", "by": "ann@acme.example"})
+    says = st.sampled_from(["customer_replied", "customer_replied", "authorized", "declined"])
+    customers = says.map(lambda name: {"event": name, "by": "ann@acme.example"})
     author = st.sampled_from(["dana", "ann@acme.example"])
     revised = st.builds(
         lambda to, by: {"event": "priority_changed", "to": to, "by": by},
@@ -104,9 +105,7 @@ def ledgers(draw: st.DrawFn) -> Ledger:
 
 
 @st.composite
-def cases(
-    draw: st.DrawFn, contracts: tuple[str, ...] = CONTRACTS, *, closing: bool = True, prompt: bool = False
-) -> Case:
+def cases(draw: st.DrawFn, contracts: tuple[str, ...] = CONTRACTS, *, closing: bool = True) -> Case:
     """A ticket: its opening, up to nine things that happened (late ones among them), a standing and a reading."""
     name = draw(st.sampled_from(contracts))
     contract = pinned(name).contract
@@ -123,7 +122,7 @@ def cases(
     words = []
     for i, (after, what) in enumerate(happened):
         at = OPENED + after
-        received = at if prompt else at + draw(st.one_of(st.just(timedelta(0)), later()))
+        received = at + draw(st.one_of(st.just(timedelta(0)), later()))
         words.append(
             Delivery(key=f"k{i}", occurred_at=at, received_at=received, event=INCIDENT_EVENT.validate_python(what))
         )
