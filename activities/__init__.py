@@ -9,15 +9,21 @@ from typing import Any
 from temporalio.client import Client
 
 from activities.accounts import AccountActivities
+from activities.billing import BillingActivities
 from activities.incidents import IncidentActivities
 from activities.policies import Policies
 from activities.steps import StepActivities, Teller
+from activities.telling import TellingActivities
 
 
-def all_activities(policies: Policies, client: Client, teller: Teller) -> Sequence[Callable[..., Any]]:
-    """What the worker registers."""
+def all_activities(
+    policies: Policies, client: Client, teller: Teller, billing: BillingActivities | None = None
+) -> Sequence[Callable[..., Any]]:
+    """What the worker registers. Without `billing`, no billing account is set up, and a link to one says so."""
     steps = StepActivities(policies, client, teller)
-    incidents, accounts = IncidentActivities(policies, client, steps), AccountActivities(policies, client)
+    incidents, accounts = IncidentActivities(policies, client, steps), AccountActivities(policies, teller)
+    telling = TellingActivities(client)
+    money = billing or BillingActivities(policies, client)
     return [
         incidents.open_incident,
         incidents.read_opening,
@@ -25,6 +31,9 @@ def all_activities(policies: Policies, client: Client, teller: Teller) -> Sequen
         incidents.follow_up,
         steps.carry_out,
         accounts.open_account,
-        accounts.tell_incidents,
-        accounts.count_roll,
+        accounts.tell_account,
+        telling.tell_incidents,
+        telling.count_roll,
+        money.read_billing,
+        money.reconcile_billing,
     ]

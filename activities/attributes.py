@@ -21,7 +21,7 @@ def attributes(view: View, customer: str, version: str) -> dict[SearchAttributeK
         names.PHASE: view.phase,
         names.CLOCK_STATE: clock_state(view),
         names.ASSIGNEE: view.assignee and names.canonical(view.assignee),
-        names.STANDING: view.ledger.standing,
+        names.STANDING: view.standing,
         names.POLICY_VERSION: version,
     }
     due = None if view.next_due is None else view.next_due.replace(microsecond=view.next_due.microsecond // 1000 * 1000)

@@ -1,12 +1,13 @@
 """What workflows ask of activities and get back: one model in, one model out; every field added later has a default."""
 
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from sla import names
 from sla.evaluate import View
-from sla.events import AccountDelivery, Delivery, Ledger, Read, StepDone
+from sla.events import AccountDelivery, Delivery, Ledger, Read, StepDone, Text
 from sla.incident import Incident, IncidentState
 from sla.perform import Scene
 from sla.policy import PinnedContract
@@ -57,7 +58,7 @@ class OpenedIncident(Message):
             incident.pin(self.pinned, at)
             if self.read is not None:
                 incident.was_read(self.read, at)
-        incident.told_standing(self.ledger, at)
+        incident.told_standing(self.ledger, at, enrolled=True)
         return incident
 
 
@@ -94,17 +95,25 @@ class CarryOut(Message):
     offset_minutes: int = 0
     """The UTC offset of the contract's calendar now, for the times in messages."""
     asks_ledger: bool = True
+    line: str = ""
+    """The contract line that the incident is under."""
 
     @classmethod
     def owed(cls, workflow_id: str, incident: Incident, view: View, now: datetime) -> Self:
         """All that an incident owes by a view of it."""
         contract, state = incident.pinned.contract, incident.state
+        served = contract.suspension.serves if contract.suspension is not None else ()
+        may_wait, account = contract.suspends and view.priority not in served, names.account_id(state.customer)
+        steps = tuple(
+            step if step.bundle is None else step.model_copy(update={"bundle": f"{account}/{step.bundle}"})
+            for step in view.owed
+        )
         offset = incident.pinned.calendar.timetable().to_local(now).utcoffset() or timedelta()
         return cls(
-            incident=workflow_id, state_source=state.source, ticket=state.ticket, steps=view.owed,
+            incident=workflow_id, state_source=state.source, ticket=state.ticket, steps=steps,
             scene=incident.scene(view), priority=view.priority, contract=contract.name, contract_title=contract.title,
             offset_minutes=int(offset.total_seconds() // 60),
-            asks_ledger=contract.suspends and any(not step.speaks_when_suspended for step in view.owed),
+            line=view.ledger.line, asks_ledger=may_wait and any(not step.speaks_when_suspended for step in view.owed),
         )  # fmt: skip
 
 
@@ -128,30 +137,7 @@ class OpenAccount(Message):
 
     customer: str
     contract: str | None = None
-
-
-class AccountTerms(Message):
-    """Whether the customer's contract suspends support when a payment lapses."""
-
-    suspends: bool
-    contract: str
-
-
-class AccountState(BaseModel):
-    """All that an account is, carried whole over continue-as-new."""
-
-    customer: str
-    contract: str | None = None
-    terms: AccountTerms | None = None
-    log: list[AccountDelivery] = []
-    ledger: Ledger = Ledger()
-    heard_at: AwareDatetime | None = None
-    told: int = 0
-    """The version that every enrolled incident has been told."""
-    enrolled: list[str] = []
-    counted: int = 0
-    """How many were on the roll when it was last counted."""
-    dead_letters: list[dict[str, Any]] = []
+    at: AwareDatetime | None = None
 
 
 class Words(Message):
@@ -174,6 +160,88 @@ class StandingWord(Message):
 
     ledger: Ledger
     at: AwareDatetime
+
+
+class TellAccount(Message):
+    """Say what an account owes its customer and us, and send what its incidents have put by to be said with it."""
+
+    customer: str
+    steps: tuple[Step, ...]
+    incidents: tuple[str, ...] = ()
+    """The ids of (at most 50 of) the incidents that are enrolled."""
+    enrolled: int = 0
+    waits_for: int = 0
+    """So many incidents were told just now, and are putting by their parts."""
+    contract: str = ""
+    contract_title: str = ""
+    offset_minutes: int = 0
+
+
+class AccountTold(Message):
+    """What came of an account's steps, in their order."""
+
+    outcomes: tuple[StepDone, ...]
+
+
+class Decision(Message):
+    """What an operator decides about a customer's support: who, why, for which line, and where it matters until when."""
+
+    by: Text
+    why: Text | None = None
+    line: Text | None = None
+    until: AwareDatetime | None = None
+    at: AwareDatetime | None = None
+    """When it was decided; left out: now."""
+
+
+class Look(Message):
+    """The signal that asks an account to read its customer's payments."""
+
+    source: str
+    why: str = ""
+
+
+class Revise(Message):
+    """The signal that tells an account that its customer's record has changed."""
+
+    at: AwareDatetime
+
+
+class Outstanding(Message):
+    """Something that keeps a line from being current, as the account knows it."""
+
+    line: str
+    reference: str | None
+    since: AwareDatetime
+    terminated: bool = False
+
+
+class ReadBilling(Message):
+    """Read a customer's payments where they are kept."""
+
+    customer: str
+    outstanding: tuple[Outstanding, ...] = ()
+
+
+class BillingRead(Message):
+    """What is new to the account, as events with their own times. None: all is as the account has it."""
+
+    words: tuple[AccountDelivery, ...] = ()
+
+
+class Reconcile(Message):
+    """Compare what the billing sources say with what the accounts know; `only` these customers, if any are named."""
+
+    only: tuple[str, ...] = ()
+
+
+class Reconciled(Message):
+    """How many customers with a link were read, agreed with their accounts, had theirs look again, could not be read."""
+
+    read: int = 0
+    agreed: int = 0
+    looked: int = 0
+    failed: int = 0
 
 
 class Roll(Message):

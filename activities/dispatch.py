@@ -5,6 +5,7 @@ incident, to which it belongs, or it opens a follow-up.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio.client import Client
@@ -15,13 +16,15 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.attributes import KEYWORDS
-from activities.calls import AccountState, Words
+from activities.calls import Look, Revise, Words
 from activities.foresight import foreseen
 from activities.policies import Policies
 from sla import names
-from sla.events import AccountDelivery, Delivery, Ledger
+from sla.account import AccountState
+from sla.events import AccountDelivery, AccountLedger, Delivery
 from sla.incident import IncidentState
 
 MAX_LINKS = 200
@@ -68,6 +71,8 @@ async def deliver(
         RPCError: Temporal did not acknowledge; the same word may be sent again, its key makes it count once.
         TooManyLinks: see MAX_LINKS.
     """
+    if policies is not None and not await policies.readable():
+        policies = None
     words = [word] if isinstance(word, Delivery) else list(word)
     signal, said = (names.DELIVER, words[0]) if len(words) == 1 else (names.DELIVER_ALL, Words(words=tuple(words)))
     for link in range(first_link, MAX_LINKS + 1):
@@ -106,14 +111,54 @@ async def pay(
     contract: str | None = None,
 ) -> str:
     """Bring a payment event to the customer's account; the id of its workflow."""
+    return await _to_account(client, customer, names.DELIVER, word, task_queue, contract)
+
+
+async def look(
+    client: Client,
+    customer: str,
+    asked: Look,
+    *,
+    task_queue: str = names.TASK_QUEUE,
+    contract: str | None = None,
+) -> str:
+    """Have the customer's account read its payments where they are kept; the id of its workflow."""
+    return await _to_account(client, customer, names.LOOK, asked, task_queue, contract)
+
+
+async def revise(client: Client, customer: str) -> bool:
+    """Tell the customer's account that its contract lines have changed; False where there is no account yet."""
+    try:
+        await client.get_workflow_handle(names.account_id(customer)).signal(names.REVISE, Revise(at=datetime.now(UTC)))
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return False
+    return True
+
+
+async def _to_account(
+    client: Client, customer: str, signal: str, said: AccountDelivery | Look, task_queue: str, contract: str | None
+) -> str:
     await client.start_workflow(
         names.ACCOUNT_WORKFLOW,
         task_queue=task_queue,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        start_signal=names.DELIVER,
-        start_signal_args=[word],
+        start_signal=signal,
+        start_signal_args=[said],
         **account(customer, contract),
     )
+    return names.account_id(customer)
+
+
+async def open_account(
+    client: Client, customer: str, *, task_queue: str = names.TASK_QUEUE, contract: str | None = None
+) -> str:
+    """Make sure that a customer's account runs; the id of its workflow."""
+    await client.start_workflow(
+        names.ACCOUNT_WORKFLOW, task_queue=task_queue, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        **account(customer, contract),
+    )  # fmt: skip
     return names.account_id(customer)
 
 
@@ -124,7 +169,7 @@ def account(customer: str, contract: str | None) -> dict[str, Any]:
         "arg": AccountState(customer=customer, contract=contract),
         "id": names.account_id(customer),
         "search_attributes": TypedSearchAttributes(found_by),
-        "memo": {names.LEDGER: Ledger()},
+        "memo": {names.LEDGER: AccountLedger()},
         "static_summary": f"account of {names.canonical(customer)}",
     }
 

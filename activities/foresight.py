@@ -23,7 +23,8 @@ def foreseen(policies: Policies | None, state: IncidentState, words: Sequence[De
     if opening is None or policies is None:
         return at_start(state.customer, getattr(opening and opening.event, "priority", None))
     try:
-        pinned = policies.pin(state.customer, state.contract, state.playbook, opening.occurred_at)
+        _, contract = policies.line(state.customer, state.contract, getattr(opening.event, "product", None))
+        pinned = policies.pin(state.customer, contract, state.playbook, opening.occurred_at)
         known = policies.customer(state.customer)
     except PolicyFileError:
         return at_start(state.customer, getattr(opening.event, "priority", None))

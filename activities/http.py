@@ -1,4 +1,4 @@
-"""The one module that speaks HTTP to others: a bounded POST that follows nobody and trusts no proxy."""
+"""The one module that speaks HTTP to others: a bounded POST or GET that follows nobody and trusts no proxy."""
 
 import asyncio
 import contextlib
@@ -14,6 +14,7 @@ from typing import cast
 import httpx
 
 MAX_ANSWER = 64 * 1024
+MAX_PAGE = 8 * 1024 * 1024
 MAX_WAIT = 3600.0
 
 # At INFO httpx writes whole URLs into the log, and a URL may hold a token.
@@ -23,11 +24,13 @@ for _name in ("httpx", "httpcore"):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The other side's answer: its status, at most 64 KiB of body, and how many seconds it asked us to wait (≤ 1 h)."""
+    """The other side's answer: its status, a bounded body, and how many seconds it asked us to wait (≤ 1 h)."""
 
     status: int
     body: bytes
     retry_after: float | None
+    whole: bool = True
+    """False where the body was too long, cut short or hung."""
 
 
 class NoAnswer(Exception):
@@ -42,24 +45,45 @@ async def post(url: str, body: bytes, headers: Mapping[str, str], *, connect: fl
     Raises:
         NoAnswer: nothing came back in time; whether the other side got the request is unknown.
     """
+    return await _exchange("POST", url, body, headers, connect, total, MAX_ANSWER)
+
+
+async def get(url: str, headers: Mapping[str, str], *, connect: float, total: float, most: int = MAX_PAGE) -> Answer:
+    """GET, within the same bounds; here the body is what counts, so one that did not come whole is no answer.
+
+    Raises:
+        NoAnswer: nothing came back in time, or less than all of it, or more than `most` bytes.
+    """
+    answer = await _exchange("GET", url, None, headers, connect, total, most)
+    if not answer.whole and answer.status < 300:
+        raise NoAnswer("broke off, or answered with more than we take")
+    return answer
+
+
+async def _exchange(
+    method: str, url: str, body: bytes | None, headers: Mapping[str, str], connect: float, total: float, most: int
+) -> Answer:
     status: int | None = None
     content = bytearray()
     wait: float | None = None
+    whole = False
     try:
         async with (
             asyncio.timeout(total),
             httpx.AsyncClient(
                 trust_env=False, verify=_trust(), timeout=httpx.Timeout(total, connect=connect)
             ) as client,
-            client.stream("POST", url, content=body, headers={**headers, "accept-encoding": "identity"}) as response,
+            client.stream(method, url, content=body, headers={**headers, "accept-encoding": "identity"}) as response,
         ):
             status = response.status_code
             wait = _wait(response.headers.get("retry-after"))
             async with contextlib.aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw(8192))) as chunks:
                 async for chunk in chunks:
-                    content += chunk[: MAX_ANSWER - len(content)]
-                    if len(content) >= MAX_ANSWER:
+                    content += chunk[: most - len(content)]
+                    if len(content) >= most:
                         break
+                else:
+                    whole = True
     except (TimeoutError, httpx.TimeoutException):
         if status is None:
             raise NoAnswer(f"did not answer within {total:g} s") from None
@@ -67,7 +91,7 @@ async def post(url: str, body: bytes, headers: Mapping[str, str], *, connect: fl
         if status is None:
             raise NoAnswer(_reason(error)) from None
     assert status is not None
-    return Answer(status, bytes(content), wait)
+    return Answer(status, bytes(content), wait, whole)
 
 
 @lru_cache(maxsize=1)

@@ -33,6 +33,11 @@ def language_of(contract: Contract, word: Delivery) -> tuple[str | None, str | N
     return detect(f"{what.subject}\n{what.body}")
 
 
+def product_of(word: Delivery) -> str | None:
+    """The product that an opening is about, where it says."""
+    return word.event.product if word.event.event == "opened" else None
+
+
 @dataclass
 class IncidentActivities:
     """Needs the policies, a client for enrolling, and who carries out steps."""
@@ -44,6 +49,7 @@ class IncidentActivities:
     @activity.defn(name=names.OPEN_INCIDENT)
     async def open_incident(self, asked: OpenIncident) -> OpenedIncident:
         """What an incident begins with. A link after the first looks at the closed one before it."""
+        await self.policies.fresh()
         state, word = asked.state, asked.word
         number, after, contract = state.number, None, state.contract
         before = None
@@ -53,17 +59,18 @@ class IncidentActivities:
             view = before.view(word.received_at)
             if continues(view, word):
                 assert before.state.pinned is not None
-                ledger = await self._enrol(asked.incident, state)
+                ledger = await self._enrol(asked.incident, state, before.ledger.line)
                 return OpenedIncident(pinned=before.state.pinned, ledger=ledger, word=word, carried=before.state)
             word = as_opening(word, view.priority)
             number, after, contract = before.state.number + 1, view.closed_at, contract or before.state.contract
+        line, contract = self.policies.line(state.customer, contract, product_of(word))
         pinned = self.policies.pin(state.customer, contract, state.playbook, word.occurred_at)
         opening = self._read(state.customer, pinned.contract, word) if word.event.event == "opened" else None
         if (
             opening is not None and before is not None
         ):  # T11: a ticket's customer is asked once, not again by a follow-up
             opening = opening.model_copy(update={"missing": ()})
-        ledger = await self._enrol(asked.incident, state)
+        ledger = await self._enrol(asked.incident, state, line.id)
         opened = OpenedIncident(pinned=pinned, ledger=ledger, word=word, read=opening, after=after, number=number)
         return await self._told_at_once(asked, opened) if asked.alone else opened
 
@@ -87,11 +94,13 @@ class IncidentActivities:
     @activity.defn(name=names.READ_OPENING)
     async def read_opening(self, asked: ReadOpening) -> Read:
         """Read an opening that came after other words."""
+        await self.policies.fresh()
         return self._read(asked.customer, asked.pinned.contract, asked.word)
 
     @activity.defn(name=names.PIN)
     async def pin(self, asked: Pin) -> PinnedContract:
         """Pin anew: another contract, a revised calendar, or the same further ahead."""
+        await self.policies.fresh()
         if asked.extend is not None:
             return self.policies.further(asked.extend, asked.at)
         try:
@@ -116,14 +125,14 @@ class IncidentActivities:
             return None
         return Incident(state) if state.pinned is not None else None
 
-    async def _enrol(self, incident: str, state: IncidentState) -> Ledger:
+    async def _enrol(self, incident: str, state: IncidentState, line: str) -> Ledger:
         """Enrolling and reading the ledger are one atomic act."""
         start: WithStartWorkflowOperation[Any, None] = WithStartWorkflowOperation(
             names.ACCOUNT_WORKFLOW, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             task_queue=activity.info().task_queue, **dispatch.account(state.customer, state.contract),
         )  # fmt: skip
         ledger: Ledger = await self.client.execute_update_with_start_workflow(
-            names.ENROL, incident, start_workflow_operation=start, id=incident, result_type=Ledger
+            names.ENROL, args=[incident, line], start_workflow_operation=start, id=incident, result_type=Ledger
         )
         return ledger
 

@@ -58,14 +58,14 @@ class CourierSettings:
         Raises:
             ValueError: one sentence that names the setting and what is allowed, and never a secret.
         """
-        smtp = _secret(environ, SMTP_URL)
-        webhook = _secret(environ, WEBHOOK_URL)
+        smtp = secret_of(environ, SMTP_URL)
+        webhook = secret_of(environ, WEBHOOK_URL)
         return cls(
             state=Path(environ.get(STATE, "").strip() or "var"),
             smtp=_smtp(smtp) if smtp else None,
             mail_from=_mail_from(environ.get(MAIL_FROM, "").strip()) if smtp else None,
-            webhook_url=_webhook_url(webhook) if webhook else None,
-            webhook_secret=_webhook_secret(_secret(environ, WEBHOOK_SECRET)) if webhook else None,
+            webhook_url=web_address(webhook, WEBHOOK_URL) if webhook else None,
+            webhook_secret=_webhook_secret(secret_of(environ, WEBHOOK_SECRET)) if webhook else None,
         )
 
 
@@ -75,7 +75,8 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _secret(environ: Mapping[str, str], name: str) -> str:
+def secret_of(environ: Mapping[str, str], name: str) -> str:
+    """A secret of the environment, from `NAME` or the file that `NAME_FILE` names; empty where it is not set."""
     value, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "").strip()
     if value and file:
         raise ValueError(f"{name} and {name}_FILE are both set; keep one of them")
@@ -131,15 +132,20 @@ def _mail_from(address: str) -> str:
     return address
 
 
-def _webhook_url(url: str) -> str:
+def web_address(url: str, name: str) -> str:
+    """A web address of the setting `name`: encrypted, or on this machine.
+
+    Raises:
+        ValueError: one sentence, without the address.
+    """
     allowed = "write https://HOST/PATH (http:// only to this machine itself)"
-    parts = _split(url, WEBHOOK_URL, allowed)
+    parts = _split(url, name, allowed)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{WEBHOOK_URL} is no web address; {allowed}")
+        raise ValueError(f"{name} is no web address; {allowed}")
     if parts.username is not None or parts.password is not None or parts.fragment:
-        raise ValueError(f"{WEBHOOK_URL} holds a user name, a password or a #fragment; {allowed}")
+        raise ValueError(f"{name} holds a user name, a password or a #fragment; {allowed}")
     if parts.scheme == "http" and not _loopback(parts.hostname):
-        raise ValueError(f"{WEBHOOK_URL} is not encrypted; {allowed}")
+        raise ValueError(f"{name} is not encrypted; {allowed}")
     return url
 
 

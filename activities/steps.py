@@ -1,19 +1,18 @@
 """Carrying out steps: ask the account's ledger, choose whom each step tells, and tell them, once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from activities.calls import CarriedOut, CarryOut
+from activities.calls import CarriedOut, CarryOut, TellAccount
 from activities.policies import Policies
 from sla import names
 from sla.customer import Customer
-from sla.events import Ledger, StepDone
+from sla.events import AccountLedger, Ledger, StepDone
 from sla.perform import choose, done
 from sla.roster import Outcome, Roster
 from sla.steps import Step
@@ -22,12 +21,13 @@ from sla.steps import Step
 class Teller(Protocol):
     """Brings notices to people. Telling the same notice again has no second effect."""
 
-    async def tell(self, asked: CarryOut, chosen: Sequence[tuple[Step, Outcome]], attempt: int) -> None: ...
+    async def tell(self, asked: CarryOut, chosen: Sequence[tuple[Step, Outcome]], attempt: int) -> None:
+        """Say what an incident owes; steps of a bundle are put by, and said with what its account says."""
 
-
-def suspended_at(ledger: Ledger, at: datetime) -> bool:
-    """Whether support is suspended at that moment, by the ledger."""
-    return any(stretch.start <= at and (stretch.end is None or at < stretch.end) for stretch in ledger.suspended)
+    async def tell_account(
+        self, asked: TellAccount, chosen: Sequence[tuple[Step, Outcome]], attempt: int, beat: Callable[[], None]
+    ) -> None:
+        """Say what an account owes, and what its incidents have put by; `beat` is called every few seconds."""
 
 
 @dataclass
@@ -45,11 +45,12 @@ class StepActivities:
 
     async def perform(self, asked: CarryOut, attempt: int) -> CarriedOut:
         """`carry_out`, for another activity too; it raises what the teller raises."""
-        ledger = await self._ledger(asked.scene.customer) if asked.asks_ledger else None
+        await self.policies.fresh()
+        ledger = await self._ledger(asked.scene.customer, asked.line) if asked.asks_ledger else None
         silent = {
             s.key
             for s in asked.steps
-            if ledger is not None and not s.speaks_when_suspended and suspended_at(ledger, s.at)
+            if ledger is not None and not s.speaks_when_suspended and ledger.stretch(s.at) is not None
         }
         spoken = [step for step in asked.steps if step.key not in silent]
         known = self.policies.customer(asked.scene.customer or "") or Customer(id=asked.scene.customer or "unknown")
@@ -62,7 +63,7 @@ class StepActivities:
         back = {key: StepDone(step_key=key, held_back=True) for key in silent}
         return CarriedOut(outcomes=tuple((outcomes | back)[step.key] for step in asked.steps), ledger=ledger)
 
-    async def _ledger(self, customer: str | None) -> Ledger | None:
+    async def _ledger(self, customer: str | None, line: str) -> Ledger | None:
         """The account's ledger, as all that it has acknowledged makes it; None where it cannot be asked: then we speak.
 
         It stands in the account's memo, and reading that costs nothing. A query, an action, is needed only while the
@@ -72,11 +73,11 @@ class StepActivities:
         try:
             told = await handle.describe()
             if not told.raw_description.HasField("pending_workflow_task"):
-                noted: Ledger | None = await told.memo_value(names.LEDGER, None, type_hint=Ledger)
+                noted: AccountLedger | None = await told.memo_value(names.LEDGER, None, type_hint=AccountLedger)
                 if noted is not None:
-                    return noted
-            ledger: Ledger = await handle.query(names.LEDGER, result_type=Ledger)
-            return ledger
+                    return Ledger(**dict(noted.of(line)))
+            ledger: AccountLedger = await handle.query(names.LEDGER, result_type=AccountLedger)
+            return Ledger(**dict(ledger.of(line)))
         except RPCError as error:
             activity.logger.warning(
                 "the account of %s cannot be asked: %s", names.canonical(customer or "unknown"), error.message

@@ -7,7 +7,6 @@ the facts below, and every value is one line without control characters by the t
 import re
 import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict
 
 from activities.message import one_line
+from activities.phrases import clock_name, clocks, moment, with_moments
 from sla.events import Notice
 from sla.steps import Step
 
 TEMPLATES = Path(__file__).parent / "templates"
-_ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d\S*")
 _PERCENT = re.compile(r"([0-9]{1,4})(?:\.[0-9]+)?%")
 _RANK = (
     "reassignment",
@@ -33,7 +32,16 @@ _RANK = (
     "disposition",
     "information_request",
     "acknowledgement",
+    "approval",
+    "reminder",
 )
+
+
+_MOMENTS = ("since", "fell_due", "declared_missed", "grace_until", "first_asked", "paid", "until")
+_AS_THEY_ARE = ("ends", "incidents", "would", "approve", "decline", "taken_in", "by")
+_LAPSE = re.compile(r"(?P<ground>payment outstanding|(the )?contract (has )?ended)(: (?P<what>.+)| \((?P<which>.+)\))?")
+_OF_PAYMENT = ("reminder", "approval")
+MAX_LINE = 600
 
 
 class IncidentFacts(BaseModel):
@@ -42,8 +50,9 @@ class IncidentFacts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     incident: str
-    """The workflow's id."""
-    ticket: str
+    """The workflow's id; where an account speaks, the account's."""
+    ticket: str = ""
+    """Left out: it is the account that speaks, of all that the customer has open."""
     source: str = ""
     reference: str = ""
     """How the command line names the incident; left out: the ticket."""
@@ -88,8 +97,10 @@ def words(step: Step, notice: Notice, incident: IncidentFacts) -> tuple[str, str
     return render_batch([(step, notice, incident)])
 
 
-def render_batch(items: Sequence[Item]) -> tuple[str, str]:
+def render_batch(items: Sequence[Item], listed: Sequence[str] = (), more: int = 0) -> tuple[str, str]:
     """Subject and text of one message that says several things to one recipient, the most important first.
+
+    `listed`: a line for each incident that it is about, put below; `more`: how many further ones are not listed.
 
     Raises:
         ValueError: `items` is empty, or holds a kind of notice for which there are no words.
@@ -101,7 +112,7 @@ def render_batch(items: Sequence[Item]) -> tuple[str, str]:
             raise ValueError(
                 f"there are no words for a notice of kind {notice.kind!r}; there are for: {', '.join(_RANK)}"
             )
-    to_customer = any(_for_customer(*item) for item in items)
+    to_customer = any(for_customer(*item) for item in items)
     views = sorted((_view(*item, to_customer) for item in items), key=_importance)
     sections = [(view, *_render(f"{view['kind']}.txt.j2", view)) for view in views]
     first = sections[0][1]
@@ -111,20 +122,24 @@ def render_batch(items: Sequence[Item]) -> tuple[str, str]:
         {**view, "subject": headline, "lines": [_Line(s) for s in body.splitlines()]}
         for view, headline, body in sections
     ]
-    _, text = _render(f"frame_{frame}.txt.j2", {**views[0], "sections": told})
+    below = {"listed": [_Line(one_line(line, MAX_LINE)) for line in listed], "more": more}
+    _, text = _render(f"frame_{frame}.txt.j2", {**views[0], **below, "sections": told})
     return one_line(subject, 200), text
 
 
 def command(verb: str, incident: IncidentFacts, *options: str) -> str:
     """A line that a person may paste into a shell, whatever the helpdesk calls its tickets."""
-    words = [one_line(word, 200) for word in (verb, incident.reference or incident.ticket, *options)]
+    about = [incident.reference or incident.ticket] if incident.ticket else ["--customer", incident.customer]
+    words = [one_line(word, 200) for word in (verb, *about, *options)]
     return " ".join(["pactkeeper", *map(shlex.quote, words)])
 
 
-def _for_customer(step: Step, notice: Notice, incident: IncidentFacts) -> bool:
+def for_customer(step: Step, notice: Notice, incident: IncidentFacts) -> bool:
+    """Whether the notice is worded for the customer. An approval is asked of our people, whoever they are."""
     # A reassignment goes to our people even where its step tells the customer alone.
     only_customer = step.tells == ("customer",) and not step.recipients and notice.kind == step.kind
-    return only_customer or (incident.contact is not None and incident.contact in notice.to)
+    at_customer = only_customer or (incident.contact is not None and incident.contact in notice.to)
+    return at_customer and notice.kind != "approval"
 
 
 def _importance(view: dict[str, Any]) -> tuple[bool, bool, int, int]:
@@ -136,9 +151,23 @@ def _view(step: Step, notice: Notice, incident: IncidentFacts, to_customer: bool
     facts, rung = step.facts, (step.step or "")
     left = facts.get("left") or incident.left
     guarantee = facts.get("commitment") == "guarantee"
-    moments = {name: _moment(facts.get(name, ""), incident) for name in ("since", "fell_due", "declared_missed")}
+    moments = {name: moment(facts.get(name, ""), incident.offset_minutes) for name in _MOMENTS}
+    why = with_moments(facts.get("why", "").rstrip(". "), incident.offset_minutes)
+    lapse = _LAPSE.fullmatch(why)
+    unpaid = (lapse["what"] or lapse["which"] or "") if lapse else why if notice.kind in _OF_PAYMENT else ""
+    customer, title = incident.customer_name or incident.customer, facts.get("line_title", "")
     return {
         "kind": notice.kind,
+        **{name: facts.get(name, "").rstrip(". ") for name in _AS_THEY_ARE},
+        "about": f"{customer} ({title})" if title else customer,
+        "of_suspension": facts.get("of") == "suspension" or (step.kind == "withdrawal" and step.clock is None),
+        "ended": facts.get("standing") == "terminated" or (lapse is not None and "ended" in lapse["ground"]),
+        "reason": f"{lapse['ground']} ({unpaid})" if lapse and unpaid else why,
+        "of_lapse": lapse is not None,
+        "unpaid": unpaid,
+        "clocks": clocks(left, facts.get("due", ""), incident.offset_minutes, stand_still=notice.kind == "suspension"),
+        "listed": [],
+        "more": 0,
         "late": "declared_missed" in facts or rung == "100%" or rung.startswith("miss"),
         "unacknowledged": rung.startswith("unacknowledged"),
         "after": rung.partition("+")[2].strip() if rung.startswith("miss") else "",
@@ -150,13 +179,13 @@ def _view(step: Step, notice: Notice, incident: IncidentFacts, to_customer: bool
         "target": facts.get("target", ""),
         "left": "" if left.startswith("-") else left,
         "over": left.removeprefix("-") if left.startswith("-") else "",
-        "due": _moment(facts.get("due") or incident.due, incident),
+        "due": moment(facts.get("due") or incident.due, incident.offset_minutes),
         **moments,
-        "clock": _clock_name(step.clock or ""),
+        "clock": clock_name(step.clock or ""),
         "clause": notice.clause or step.clause or "",
         "ticket": incident.ticket,
         "source": incident.source,
-        "customer": incident.customer_name or incident.customer,
+        "customer": customer,
         "contact_name": incident.contact_name,
         "priority": incident.priority or "",
         "priority_title": incident.priority_title,
@@ -168,7 +197,7 @@ def _view(step: Step, notice: Notice, incident: IncidentFacts, to_customer: bool
         "contract": incident.contract,
         "before": facts.get("from", ""),
         "to": facts.get("to", ""),
-        "why": facts.get("why", "").rstrip(". "),
+        "why": why,
         "ground": facts.get("ground", "").rstrip(". "),
         "disposition": facts.get("disposition") or (rung if step.kind == "disposition" else ""),
         "missing": [line for line in facts.get("missing", "").splitlines() if line.strip()],
@@ -187,36 +216,12 @@ def _promise(step: Step, guarantee: bool) -> str:
     estimate = "an estimate" if step.facts.get("commitment") == "estimate" else ""
     aside = ", ".join(word for word in (clause, estimate) if word)
     words = [
-        _clock_name(clock),
+        clock_name(clock),
         "guarantee" if guarantee else "target",
         f"of {target}" if target else "",
         f"({aside})" if aside else "",
     ]
     return " ".join(word for word in words if word)
-
-
-def _clock_name(clock: str) -> str:
-    return clock.replace("#", " no. ").replace("_", " ")
-
-
-def _moment(text: str, incident: IncidentFacts) -> str:
-    """`2031-07-11T18:00-07:00` as `Fri 11 Jul 2031 18:00 (UTC-7)`; what is no ISO time stays as it is."""
-    if not _ISO.fullmatch(text):
-        return text
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    if at.utcoffset() is None:
-        return text
-    if at.utcoffset() == timedelta(0):
-        at = at.astimezone(
-            UTC if incident.offset_minutes is None else timezone(timedelta(minutes=incident.offset_minutes))
-        )
-    offset = int((at.utcoffset() or timedelta(0)).total_seconds()) // 60
-    hours, minutes = divmod(abs(offset), 60)
-    place = f"{'-' if offset < 0 else '+'}{hours}{f':{minutes:02}' if minutes else ''}" if offset else ""
-    return f"{at:%a} {at.day} {at:%b %Y %H:%M} (UTC{place})"
 
 
 def _render(name: str, values: dict[str, Any]) -> tuple[str, str]:
@@ -227,7 +232,7 @@ def _render(name: str, values: dict[str, Any]) -> tuple[str, str]:
 
 @lru_cache(maxsize=1)
 def _environment() -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
+    made = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=False,
         undefined=StrictUndefined,
@@ -235,3 +240,5 @@ def _environment() -> ImmutableSandboxedEnvironment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
+    return made

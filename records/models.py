@@ -1,8 +1,9 @@
 """The tables, as SQLAlchemy models. A change here needs a revision in `migrations/`; a test holds the two together."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Index, MetaData, Text, TypeDecorator
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Index, MetaData, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -60,3 +61,139 @@ class NoticeSent(Base):
     """The channel it went by: `log`, `webhook` or `email`."""
     sent_at: Mapped[datetime] = mapped_column(UtcDateTime)
     detail: Mapped[str] = mapped_column(Text)
+
+
+def _owner(*, key: bool = True) -> Mapped[str]:
+    """The customer that a row belongs to; with the customer goes the row."""
+    return mapped_column(Text, ForeignKey("customers.id", ondelete="CASCADE"), primary_key=key)
+
+
+class CustomerRow(Base):
+    """A customer, without its contacts, lines and links, which have tables of their own."""
+
+    __tablename__ = "customers"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    contract: Mapped[str | None] = mapped_column(Text)
+    domains: Mapped[list[str]] = mapped_column(JSON)
+    revised_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class CustomerClaim(Base):
+    """Something that belongs to one customer alone: its id, a domain, a contact's address, a link to billing."""
+
+    __tablename__ = "customer_claims"
+    __table_args__ = (Index("ix_customer_claims_customer", "customer"),)
+
+    claim: Mapped[str] = mapped_column(Text, primary_key=True)
+    customer: Mapped[str] = _owner(key=False)
+
+
+class ContactRow(Base):
+    """One person of a customer."""
+
+    __tablename__ = "contacts"
+
+    customer: Mapped[str] = _owner()
+    email_key: Mapped[str] = mapped_column(Text, primary_key=True)
+    """The address as it is compared: upper and lower case alike."""
+    email: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    roles: Mapped[list[str]] = mapped_column(JSON)
+    prefers: Mapped[str] = mapped_column(Text)
+    position: Mapped[int]
+    """Its place among the customer's contacts, from 0."""
+
+
+class ContractLineRow(Base):
+    """One of the things that a customer has bought support for."""
+
+    __tablename__ = "contract_lines"
+
+    customer: Mapped[str] = _owner()
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    title: Mapped[str] = mapped_column(Text)
+    contract: Mapped[str | None] = mapped_column(Text)
+    products: Mapped[list[str]] = mapped_column(JSON)
+    prepaid: Mapped[bool]
+    prepaid_until: Mapped[date | None]
+    position: Mapped[int]
+
+
+class BillingLinkRow(Base):
+    """Where the payments for a line are kept."""
+
+    __tablename__ = "billing_links"
+    __table_args__ = (Index("ix_billing_links_source_account_reference", "source", "account", "reference"),)
+
+    customer: Mapped[str] = _owner()
+    line: Mapped[str] = mapped_column(Text, primary_key=True)
+    """Empty: the whole customer's."""
+    source: Mapped[str] = mapped_column(Text)
+    account: Mapped[str] = mapped_column(Text)
+    reference: Mapped[str] = mapped_column(Text)
+    """The customer's id there."""
+    subscription: Mapped[str] = mapped_column(Text, default="")
+    """Empty: whichever of the customer's subscriptions are not over."""
+
+
+class Revision(Base):
+    """A number that counts up with every change of something, for those who keep a copy of it."""
+
+    __tablename__ = "revisions"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+
+
+class DeadLetter(Base):
+    """A word from outside that could not be brought to anybody, until somebody has seen to it."""
+
+    __tablename__ = "dead_letters"
+    __table_args__ = (Index("ix_dead_letters_handled_at_received_at", "handled_at", "received_at"),)
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    """The source and the id of the delivery, `SOURCE/ID`: sent twice, it is kept once."""
+    source: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    why: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    """The kind of event, in the source's words."""
+    subject: Mapped[str] = mapped_column(Text)
+    """What it is about, such as a customer's id that nobody knows."""
+    body: Mapped[str] = mapped_column(Text)
+    """At most 64 KiB of what was sent."""
+    handled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    handled_how: Mapped[str | None] = mapped_column(Text)
+
+
+class Bundle(Base):
+    """A message of an account that is to hold what all its incidents have to say of one and the same thing."""
+
+    __tablename__ = "bundles"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    customer: Mapped[str] = mapped_column(Text)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class NoticePart(Base):
+    """What one incident has to say to one recipient, put by until its bundle goes out."""
+
+    __tablename__ = "notice_parts"
+    __table_args__ = (
+        Index("ix_notice_parts_bundle_sent_at", "bundle", "sent_at"),
+        Index("ix_notice_parts_sent_at_put_at", "sent_at", "put_at"),
+    )
+
+    bundle: Mapped[str] = mapped_column(Text, primary_key=True)
+    incident: Mapped[str] = mapped_column(Text, primary_key=True)
+    step_key: Mapped[str] = mapped_column(Text, primary_key=True)
+    recipient_channel: Mapped[str] = mapped_column(Text, primary_key=True)
+    recipient_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    recipient: Mapped[dict[str, Any]] = mapped_column(JSON)
+    message: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """All that is needed to write it out."""
+    put_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -14,6 +14,7 @@ from records.yaml_lines import Document, Path
 HINTS = {
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "letters, digits, `_`, `.`, `-`, at most 64, a letter or digit first",
     r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,79}$": "letters, digits, `_`, `.`, `@`, `-`, at most 80, a letter or digit first",
+    r"^[A-Za-z0-9_.:-]{1,200}$": "letters, digits, `_`, `.`, `:`, `-`, such as cus_9s6XKzkNRiz8i3",
     r"^[A-Z][A-Z0-9]*[0-9]{2}$": "the id of a clause, such as T06",
     r"^[a-z]{2,3}$": "the code of a language, such as en",
     r"^[^@\s]+@[^@\s]+$": "an e-mail address, such as ann@acme.example",
@@ -39,6 +40,15 @@ def faults(file: str, document: Document, model: type[BaseModel], error: Validat
     """What a model refused in a document, one sentence each, in the order of the lines."""
     found = dict.fromkeys(_fault(file, document, model, detail) for detail in error.errors(include_url=False))
     return tuple(sorted(found))
+
+
+def first_fault(document: Document, model: type[BaseModel], error: ValidationError) -> tuple[Path, str]:
+    """The first thing that a model refused in a document that is no file: where, and one sentence."""
+    detail = error.errors(include_url=False)[0]
+    path = tuple(part for part in detail["loc"] if part != "[key]")
+    if detail["type"] == "value_error":
+        return _own_words(document, path, detail["ctx"]["error"])
+    return path, _fault("", document, model, detail).sentence
 
 
 def refused(file: str, document: Document, path: Path, error: Exception) -> Fault:

@@ -1,7 +1,7 @@
 """The shelf of policies: contracts, playbooks, teams and customers in YAML files, read again when one changes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from records.policy_faults import Fault, faults, refused
 from records.yaml_lines import Document, YamlError, read
+from sla import names
 from sla.calendar import BusinessCalendar
 from sla.customer import Customer
 from sla.errors import PolicyError
@@ -113,13 +114,7 @@ class Shelf:
 
     def customer_of(self, email: str) -> str | None:
         """The id of the customer whose contact it is, else of the one whose domain it is, else None."""
-        address = email.strip().casefold()
-        domain = address.rpartition("@")[2]
-        customers = self.customers().values()
-        for customer in customers:
-            if customer.contact(address):
-                return customer.id
-        return next((c.id for c in customers if domain in map(str.casefold, c.domains)), None)
+        return customer_of(self.customers().values(), email)
 
     def pin(
         self, contract: str, playbook: str | None, first: date, last: date, base: Path | None = None
@@ -213,13 +208,36 @@ class Shelf:
         return PolicyFileError((Fault(shown(path), 1, f"there is no {kind} {path.stem!r}; {allowed}"),))
 
 
+def customer_of(customers: Iterable[Customer], email: str) -> str | None:
+    """The id of the customer whose contact it is, else of the one whose domain it is, else None."""
+    address = email.strip().casefold()
+    domain, some = address.rpartition("@")[2], list(customers)
+    for customer in some:
+        if customer.contact(address):
+            return customer.id
+    return next((c.id for c in some if domain in map(str.casefold, c.domains)), None)
+
+
 def claims(customer: Customer) -> list[tuple[tuple[str | int, ...], str, str]]:
-    """What belongs to one customer alone: where it stands, what it is compared by, and how it is called."""
-    made: list[tuple[tuple[str | int, ...], str, str]] = [(("id",), f"id {customer.id}", f"the id {customer.id!r}")]
+    """What belongs to one customer alone: where it stands, what it is compared by, and how it is called.
+
+    An id is compared as the customer's account is called by it, so that no two share an account.
+    """
+    made: list[tuple[tuple[str | int, ...], str, str]] = [
+        (("id",), f"id {names.canonical(customer.id)}", f"the id {customer.id!r}")
+    ]
     for i, domain in enumerate(customer.domains):
         made.append((("domains", i), f"domain {domain.casefold()}", f"the domain {domain!r}"))
     for i, contact in enumerate(customer.contacts):
         made.append((("contacts", i), f"contact {contact.email.casefold()}", f"the contact {contact.email!r}"))
+    links = [
+        (("billing",), customer.billing),
+        *((("lines", i, "billing"), x.billing) for i, x in enumerate(customer.lines)),
+    ]
+    for path, link in links:
+        if link is not None:
+            called = "/".join(filter(None, (link.source, link.account, link.customer, link.subscription)))
+            made.append((path, f"billing {called}", f"the link to {called}"))
     return made
 
 

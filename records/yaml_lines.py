@@ -110,6 +110,18 @@ def read(text: str) -> Document:
         raise YamlError(_TOO_DEEP, 1) from None
 
 
+def plain(value: Any) -> Document:
+    """A document of plain values that stand in no file: all of it on one line."""
+    lines, ahead = dict[Path, int](), list[tuple[Path, Any]]([((), value)])
+    while ahead:
+        path, here = ahead.pop()
+        lines[path] = 1
+        if isinstance(here, dict | list):
+            below = here.items() if isinstance(here, dict) else enumerate(here)
+            ahead += [((*path, part), inner) for part, inner in below]
+    return Document(value, lines)
+
+
 class _Walk:
     def __init__(self) -> None:
         self.lines: dict[Path, int] = {}

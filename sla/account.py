@@ -1,33 +1,393 @@
-"""A customer's standing, folded from effective-dated payment events just as an incident is from its own.
+"""One customer's account: its log, and what it comes to. The workflow and the player of stories both drive it.
 
-What counts is when a payment lapsed or was made, not when we heard of it (X03); the order of delivery changes nothing.
+view(now) -> AccountView     # how each contract line stands, what is owed, when to look again
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sla.events import AccountDelivery, Interval, Ledger
+from pydantic import AwareDatetime, BaseModel
+
+from sla.civil import from_us, to_us
+from sla.events import AccountDelivery, AccountEntry, AccountLedger, Granted, Ledger, StepBegun, StepDone
+from sla.facts import Done
+from sla.incident import DeadLetter
+from sla.owed import about
+from sla.standing import AccountTerms, Due, LineStanding, LineTerms, book, fold, later, latest
+from sla.steps import Kind, Step
+from sla.suspension import Saying, saying
+
+MAX_DEAD_LETTERS = 200
+MAX_WORDS = 4000
+"""Events of one customer; more than that is a loop of some billing system's, and must not keep its incidents from opening."""
+AHEAD = timedelta(days=60)
+ORDER = ("current", "lapsed", "suspended", "terminated")
 
 
-def fold(log: Iterable[AccountDelivery], *, suspends: bool, version: int = 0) -> Ledger:
-    """The ledger of a customer: its standing now, since when, and every stretch in which support is suspended.
+class AccountState(BaseModel):
+    """All that an account is, carried whole over continue-as-new."""
 
-    `suspends` tells whether the contract suspends support at once when a payment lapses (R12: automatic). At one and
-    the same instant a payment counts after a lapse, in the customer's favour.
-    """
-    once = {word.key: word for word in sorted(log, key=lambda w: (w.received_at, w.key), reverse=True)}
-    lapsed: list[Interval] = []
-    standing_since = None
-    for word in sorted(once.values(), key=lambda w: (w.happened, w.event.event != "payment_lapsed", w.key)):
-        open_lapse = bool(lapsed) and lapsed[-1].end is None
-        if word.event.event == "payment_lapsed" and not open_lapse:
-            lapsed.append(Interval(start=word.happened))
-            standing_since = word.happened
-        elif word.event.event == "payment_current" and open_lapse:
-            lapsed[-1] = Interval(start=lapsed[-1].start, end=word.happened)
-            standing_since = word.happened
-    not_current = "suspended" if suspends else "lapsed"
-    standing = not_current if lapsed and lapsed[-1].end is None else "current"
-    stretches = tuple(i for i in lapsed if i.end is None or i.end > i.start)
-    return Ledger.model_validate(
-        {"version": version, "standing": standing, "since": standing_since, "suspended": stretches if suspends else ()}
+    customer: str
+    contract: str | None = None
+    terms: AccountTerms | None = None
+    earlier: list[AccountTerms] = []
+    """The terms that were in force before, the oldest first."""
+    log: list[AccountEntry] = []
+    ledger: AccountLedger = AccountLedger()
+    heard_at: AwareDatetime | None = None
+    told: int = 0
+    """The version that every enrolled incident has been told."""
+    enrolled: list[str] = []
+    lines: dict[str, str] = {}
+    """The contract line of an incident, where it is not the first."""
+    counted: int = 0
+    """How many were on the roll when it was last counted."""
+    dead_letters: list[DeadLetter] = []
+
+
+@dataclass(frozen=True, slots=True)
+class LineView:
+    """One contract line as it stands at a moment."""
+
+    id: str
+    title: str
+    standing: str
+    since: datetime | None
+    why: str
+    suspends_at: datetime | None
+    """When support will be suspended, unless something is heard before."""
+    exception: Granted | None
+    awaits_approval: bool
+    ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """All that an account's log comes to at a moment."""
+
+    now: datetime
+    lines: tuple[LineView, ...]
+    owed: tuple[Step, ...]
+    look_again_at: datetime | None
+    """When something changes by itself. None: nothing will."""
+    in_flight: int
+
+    @property
+    def worst(self) -> LineView:
+        """The line that is worst off; of equals the first."""
+        return max(self.lines, key=lambda line: ORDER.index(line.standing))
+
+    @property
+    def standing(self) -> str:
+        """How the worst of its lines stands."""
+        return self.worst.standing
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when."""
+        return self.worst.since
+
+
+class Account:
+    """The pure heart of an account."""
+
+    def __init__(self, state: AccountState) -> None:
+        self.state = state
+        self._keys = {line.key for line in state.log}
+        self._lines: dict[str, LineStanding] = {}
+        self._fold()
+
+    @property
+    def terms(self) -> AccountTerms:
+        if self.state.terms is None:
+            raise RuntimeError("the account's terms are not known yet")
+        return self.state.terms
+
+    def hear(self, word: AccountDelivery) -> bool:
+        """Take a word; False when it was heard before. The ledger is made anew."""
+        if word.key in self._keys:
+            return False
+        if len(self.state.log) >= MAX_WORDS:
+            why = f"this account has heard {MAX_WORDS} events; look for a loop in the billing system"
+            self.put_aside(word.received_at, word.event.event, why, word.model_dump_json())
+            return False
+        self._append(AccountEntry.model_validate(word.model_dump()))
+        self.state.heard_at = max(word.received_at, self.state.heard_at or word.received_at)
+        if self.state.terms is not None and word.event.line is not None and self.terms.line(word.event.line) is None:
+            known = ", ".join(line.id for line in self.terms.all)
+            why = (
+                f"there is no contract line {word.event.line!r}; there are: {known}. It counts as soon as there is one"
+            )
+            self.put_aside(word.received_at, word.event.event, why, word.model_dump_json())
+        self._fold()
+        return True
+
+    def put_aside(self, at: datetime, name: str, why: str, what: str) -> None:
+        """Keep what cannot be taken; the oldest go when there are too many."""
+        self.state.dead_letters.append(DeadLetter(at=at, name=name[:200], why=why[:500], what=what[:2000]))
+        del self.state.dead_letters[:-MAX_DEAD_LETTERS]
+
+    def take_terms(self, terms: AccountTerms, at: datetime) -> bool:
+        """Go by these terms: the first ones from ever, others for what begins from `at` on. False: they say nothing new.
+
+        A calendar that reaches far enough ahead stays as it was pinned.
+        """
+        if self.state.terms is not None:
+            if _said(self.state.terms) == _said(terms) and not self.calendar_runs_out(at):
+                return False
+            self.state.earlier.append(self.state.terms)
+            terms = terms.model_copy(update={"since": at})
+        self.state.terms = terms
+        self._fold()
+        return True
+
+    def calendar_runs_out(self, at: datetime) -> bool:
+        """Whether a line's days are pinned for no more than 60 days ahead."""
+        lines = self.state.terms.lines if self.state.terms is not None else ()
+        ends = [line.calendar.last for line in lines if line.calendar is not None]
+        return bool(ends) and min(ends) < (at + AHEAD).date()
+
+    def enrol(self, incident: str, line: str | None, known: bool) -> Ledger:
+        """Put an incident on the roll (unless it is `known` to be there); the ledger of its line."""
+        if not known:
+            self.state.enrolled.append(incident)
+            if line and self.state.terms is not None and line != self.terms.all[0].id:
+                self.state.lines[incident] = line
+        return self.state.ledger.of(line)
+
+    def of_line(self, line: str) -> list[str]:
+        """The enrolled incidents of a line."""
+        first = self.terms.all[0].id
+        known = {one.id for one in self.terms.all}
+        placed = {i: here if (here := self.state.lines.get(i, first)) in known else first for i in self.state.enrolled}
+        return [incident for incident, its in placed.items() if its == line]
+
+    def forget(self, gone: Sequence[str]) -> None:
+        """Take closed incidents off the roll."""
+        closed = set(gone)
+        self.state.enrolled = [incident for incident in self.state.enrolled if incident not in closed]
+        self.state.lines = {incident: line for incident, line in self.state.lines.items() if incident not in closed}
+
+    def untold(self) -> list[Ledger]:
+        """The ledgers that say what not every incident of their line has been told."""
+        ledgers = [self.state.ledger.of(line.id) for line in self.terms.all] if self.state.terms is not None else []
+        return [ledger for ledger in ledgers if ledger.version > self.state.told]
+
+    @property
+    def version(self) -> int:
+        """The newest version of the ledger."""
+        return latest(self.state.ledger)
+
+    @property
+    def dues(self) -> list[tuple[str, Due]]:
+        """What is outstanding, with the line that it is outstanding for."""
+        return [(id, due) for id, line in self._lines.items() for due in line.outstanding]
+
+    def moment(self, now: datetime) -> datetime:
+        """`now`, but never before the last word heard."""
+        return max(now, self.state.heard_at or now)
+
+    def view(self, now: datetime) -> AccountView:
+        """What the log comes to at `now`, or at the last word heard, whichever is later."""
+        at = self.moment(now)
+        us, steps = to_us(at), self._steps()
+        views: list[LineView] = []
+        owed: list[Step] = []
+        looks: list[int] = []
+        for id, line in self._lines.items():
+            ledger = self.state.ledger.of(id)
+            begun = [(a, None if b is None or b > us else b) for a, b in line.suspended if a <= us]
+            mine = [step for step in steps if (step.what.step or "").partition(" ")[0] == id]
+            owed += self._suspension(line, ledger, begun, mine, us)
+            owed += _reminders(line, mine, us, self._heard)
+            asked, look = _approvals(line, mine, us, self._heard)
+            owed += asked
+            looks += look + [edge for a, b in line.suspended for edge in (a, b) if edge is not None and edge > us]
+            views.append(_line_view(line, ledger, at))
+        return AccountView(
+            now=at,
+            lines=tuple(views),
+            owed=tuple(owed),
+            look_again_at=from_us(min(looks)) if looks else None,
+            in_flight=sum(step.done is None for step in steps),
+        )
+
+    def begin(self, steps: Sequence[Step]) -> None:
+        """Write down that the steps are begun: from here on they are not owed."""
+        for step in steps:
+            what = StepBegun(step_key=step.key, kind=step.kind, step=step.step, of=step.of)
+            self._append(AccountEntry(key=f"begun:{step.key}", occurred_at=step.at, received_at=step.at, event=what))
+
+    def finish(self, steps: Sequence[Step], outcomes: Sequence[StepDone]) -> None:
+        """Write down what came of steps."""
+        at = {step.key: step.at for step in steps}
+        for out in outcomes:
+            moment = at[out.step_key]
+            self._append(AccountEntry(key=f"done:{out.step_key}", occurred_at=moment, received_at=moment, event=out))
+
+    @property
+    def _heard(self) -> int:
+        return 0 if self.state.heard_at is None else to_us(self.state.heard_at)
+
+    def _append(self, line: AccountEntry) -> None:
+        self._keys.add(line.key)
+        self.state.log.append(line)
+
+    def _fold(self) -> None:
+        """Make the ledger anew. Nothing is said before the terms are known."""
+        if self.state.terms is None:
+            return
+        self._lines = fold(self.state.log, [*self.state.earlier, self.state.terms])
+        self.state.ledger = book(self._lines, self.state.ledger)
+
+    def _steps(self) -> list[Done]:
+        done = {e.event.step_key: e.event for e in self.state.log if isinstance(e.event, StepDone)}
+        return [Done(e, e.event, done.get(e.event.step_key)) for e in self.state.log if isinstance(e.event, StepBegun)]  # type: ignore[arg-type]
+
+    def _suspension(
+        self,
+        line: LineStanding,
+        ledger: Ledger,
+        begun: Sequence[tuple[int, int | None]],
+        mine: Sequence[Done],
+        now: int,
+    ) -> list[Step]:
+        told = [step for step in mine if step.what.kind == "suspension"]
+        last = told[-1] if told else None
+        answers = {step.what.of for step in mine if step.what.kind in ("resumption", "withdrawal")}
+        over = last is None or last.what.step_key in answers
+        if last is not None and last.done is None:
+            return []
+        owed = saying(begun, None if last is None or over else about(last))
+        if owed is None:
+            return []
+        said = {"since": from_us(owed.about).isoformat(), "why": ledger.why, "standing": ledger.standing}
+        exception = ledger.exception(from_us(now))
+        if owed.kind == "resumption" and exception is not None and exception.end is not None:
+            said |= {"why": exception.why, "until": exception.end.isoformat(), "by": exception.by}
+        number = len(told) + 1 if owed.kind == "suspension" else len(told)
+        of = from_us(owed.about).isoformat() if owed.kind == "suspension" else (last.what.step_key if last else None)
+        at = max(owed.about, self._heard)
+        return [_step(owed.kind, line.terms, at, number, of, ("customer",), said, owed)]
+
+
+def _said(terms: AccountTerms) -> AccountTerms:
+    """The terms without when they came into force, and without the days for which their calendars are pinned."""
+    lines = tuple(line.model_copy(update={"calendar": None}) for line in terms.lines)
+    return terms.model_copy(update={"since": None, "lines": lines})
+
+
+def _line_view(line: LineStanding, ledger: Ledger, at: datetime) -> LineView:
+    us = to_us(at)
+    ahead = [a for a, _ in line.suspended if a > us]
+    return LineView(
+        id=line.terms.id,
+        title=line.terms.title or line.terms.id,
+        standing=ledger.standing_at(at),
+        since=ledger.since_at(at),
+        why=ledger.why,
+        suspends_at=from_us(min(ahead)) if ahead else None,
+        exception=ledger.exception(at),
+        awaits_approval=any(_asks(line, due) and due.graced <= us for due in line.outstanding),
+        ledger=ledger,
     )
+
+
+def _asks(line: LineStanding, due: Due) -> bool:
+    """Whether an approval is still wanted for it."""
+    return line.terms.mode == "approval" and not due.terminated and line.answer(due) is None
+
+
+def _reminders(line: LineStanding, mine: Sequence[Done], now: int, heard: int) -> list[Step]:
+    """A payment lapsed, and support will be suspended unless it arrives: told once to those who pay."""
+    told = {step.what.of for step in mine if step.what.kind == "reminder"}
+    owed: list[Step] = []
+    for due in line.outstanding:
+        waits = due.graced > now or _asks(line, due)
+        if due.terminated or line.terms.mode == "none" or not due.start <= now or not waits or _name(due) in told:
+            continue
+        said = {"since": from_us(due.start).isoformat(), "why": due.reference or ""}
+        if due.graced > due.start:
+            said["grace_until"] = from_us(due.graced).isoformat()
+        owed.append(
+            _step(
+                "reminder",
+                line.terms,
+                max(due.start, heard),
+                len(told) + len(owed) + 1,
+                _name(due),
+                ("customer",),
+                said,
+            )
+        )
+    return owed
+
+
+def _approvals(line: LineStanding, mine: Sequence[Done], now: int, heard: int) -> tuple[list[Step], list[int]]:
+    """Whoever may is asked to approve a suspension, and others when nobody answers; and when the next asking is due."""
+    owed: list[Step] = []
+    looks: list[int] = []
+    for due in line.outstanding:
+        if not _asks(line, due):
+            continue
+        name = _name(due)
+        asked = [step for step in mine if step.what.kind == "approval" and step.what.of == name]
+        said = {"since": from_us(due.start).isoformat(), "why": due.reference or ""}
+        if not asked:
+            at = max(due.graced, heard)
+            if due.graced > now:
+                looks.append(due.graced)
+            else:
+                owed.append(
+                    _step(
+                        "approval",
+                        line.terms,
+                        at,
+                        _count(mine, "approval") + len(owed) + 1,
+                        name,
+                        line.terms.asks,
+                        said,
+                    )
+                )
+            continue
+        first = asked[0].at
+        for i, rung in enumerate(line.terms.unanswered):
+            label = f"{line.terms.id} unanswered + {rung.after}"
+            if any(step.what.step == label for step in asked):
+                continue
+            at = later(line.terms.table, rung.after, first)
+            if at > now:
+                looks.append(at)
+                continue
+            number = _count(mine, "approval") + len(owed) + 1
+            more = said | {"first_asked": from_us(first).isoformat()}
+            step = _step("approval", line.terms, at, number, name, rung.asks, more)
+            owed.append(step.model_copy(update={"step": label, "key": f"{step.key}.{i + 1}"}))
+    return owed, looks
+
+
+def _name(due: Due) -> str:
+    return f"{due.reference or '-'}@{from_us(due.start).isoformat()}"
+
+
+def _count(mine: Sequence[Done], kind: Kind) -> int:
+    return sum(step.what.kind == kind for step in mine)
+
+
+def _step(
+    kind: Kind,
+    line: LineTerms,
+    at: int,
+    number: int,
+    of: str | None,
+    tells: tuple[str, ...],
+    said: dict[str, str],
+    owed: Saying | None = None,
+) -> Step:
+    facts = {"line": line.id, "line_title": line.title, **said}
+    return Step(
+        key=f"{kind}/-/{line.id}/{number}", kind=kind, at=from_us(at), step=line.id, of=of, tells=tells, speaks_when_suspended=True,
+        clause="X04" if kind == "withdrawal" else line.clause, bundle=None if owed is None else owed.bundle(line.id),
+        facts={name: value for name, value in facts.items() if value},
+    )  # fmt: skip

@@ -10,8 +10,9 @@ from functools import cached_property
 from sla.civil import to_us
 from sla.duration import Duration
 from sla.errors import BeyondHorizon
-from sla.facts import FAR, Facts, Stretch
+from sla.facts import Facts
 from sla.policy import ClockTerms
+from sla.stretches import FAR, Stretch, without
 from sla.timetable import Timetable
 
 
@@ -200,22 +201,4 @@ def _one(name: str, base: str, terms: ClockTerms, facts: Facts, table: Timetable
             break
         at = again
     holes = list(facts.suspended) + (facts.waits if "waiting_on_customer" in terms.pauses else [])
-    return Clock(name, base, terms, table, start, tuple(_without(runs, holes)), stopped, priorities)
-
-
-def _without(runs: list[Stretch], holes: list[Stretch]) -> list[Stretch]:
-    """The parts of `runs` that lie in no hole."""
-    for hole_start, hole_end in holes:
-        end_of_hole = FAR if hole_end is None else hole_end
-        left: list[Stretch] = []
-        for a, b in runs:
-            end = FAR if b is None else b
-            if end_of_hole <= a or end <= hole_start:
-                left.append((a, b))
-                continue
-            if a < hole_start:
-                left.append((a, hole_start))
-            if end_of_hole < end:
-                left.append((end_of_hole, b))
-        runs = left
-    return [(a, b) for a, b in runs if b is None or a < b]
+    return Clock(name, base, terms, table, start, tuple(without(runs, holes)), stopped, priorities)

@@ -83,6 +83,11 @@ class View:
     def closed(self) -> bool:
         return self.phase == "closed"
 
+    @property
+    def standing(self) -> str:
+        """How the customer's contract line stands: `current`, `lapsed`, `suspended` or `terminated`."""
+        return self.ledger.standing_at(self.now)
+
     def clock(self, name: str) -> ClockView:
         """The clock of that name; KeyError names those there are."""
         for clock in self.clocks:
@@ -97,15 +102,18 @@ def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime, *, ste
     `steps` False leaves out what is owed and planned, for whoever asks how things stand and does nothing about it.
     """
     contract, table, moment = pinned.contract, pinned.calendar.timetable(), to_us(now)
-    facts = gather(contract, log)
+    facts = gather(contract, log, moment)
     phase = _phase(facts)
     runs = clocks(contract.clocks, facts, table)
     owed: list[Step] = []
     plan: list[Planned] = []
     looks: list[int] = []
     silent = phase in ("held", "discarded")
+    if contract.suspends and facts.closed_at is None:
+        edges = (edge for stretch in facts.ledger.suspended for edge in (stretch.start, stretch.end))
+        looks += [at for edge in edges if edge is not None and (at := to_us(edge)) > moment]
     if steps and not silent:
-        owed += one_time(contract, facts, phase, moment)
+        owed += one_time(contract, facts, phase, runs, moment)
         telling = any(step.kind == "reclassification" for step in owed)
         for clock in runs if facts.void_from is None and facts.closed_at is None else ():
             if telling and "reclassification_told" in clock.terms.stops:

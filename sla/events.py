@@ -194,20 +194,77 @@ EVENT_NAMES: tuple[str, ...] = tuple(kind.model_fields["event"].default for kind
 RANK: dict[str, int] = {name: rank for rank, name in enumerate(EVENT_NAMES)}
 
 
-class PaymentLapsed(Event):
+class AccountEvent(Event):
+    """What an event of a customer has: which contract line it is about; left out: every line that is not prepaid."""
+
+    line: Text | None = None
+
+
+class PaymentLapsed(AccountEvent):
     """The customer is no longer current with its payments (R12, X03)."""
 
     event: Literal["payment_lapsed"] = "payment_lapsed"
+    reference: Text | None = None
+    """What is unpaid, as the billing system names it: an invoice, a subscription."""
 
 
-class PaymentCurrent(Event):
-    """The customer has paid what was owed."""
+class PaymentCurrent(AccountEvent):
+    """The customer has paid what was owed. With the reference of a lapse it settles that lapse alone, else every one."""
 
     event: Literal["payment_current"] = "payment_current"
+    reference: Text | None = None
 
 
-AccountEvent = PaymentLapsed | PaymentCurrent
-ACCOUNT_EVENT_NAMES: tuple[str, ...] = ("payment_lapsed", "payment_current")
+class SuspensionApproved(AccountEvent):
+    """Somebody who may says that support is to be suspended while this lapse lasts (contracts that want an approval)."""
+
+    event: Literal["suspension_approved"] = "suspension_approved"
+    why: Text | None = None
+
+
+class SuspensionDeclined(AccountEvent):
+    """Somebody who may says that support goes on in spite of this lapse."""
+
+    event: Literal["suspension_declined"] = "suspension_declined"
+    why: Text | None = None
+
+
+class ExceptionGranted(AccountEvent):
+    """Support is given in spite of a suspension, until a moment: on whose word, and why ("break glass")."""
+
+    event: Literal["exception_granted"] = "exception_granted"
+    by: Text
+    why: Text
+    until: AwareDatetime
+
+
+class ExceptionEnded(AccountEvent):
+    """An exception ends before its time."""
+
+    event: Literal["exception_ended"] = "exception_ended"
+    why: Text | None = None
+
+
+class ContractTerminated(AccountEvent):
+    """The contract has ended: no support is due until the customer is current again."""
+
+    event: Literal["contract_terminated"] = "contract_terminated"
+    reference: Text | None = None
+    why: Text | None = None
+
+
+AnyAccountEvent = (
+    PaymentLapsed
+    | ContractTerminated
+    | PaymentCurrent
+    | SuspensionApproved
+    | SuspensionDeclined
+    | ExceptionGranted
+    | ExceptionEnded
+)
+ACCOUNT_EVENTS: tuple[type[AccountEvent], ...] = AnyAccountEvent.__args__
+"""In the order in which events of one and the same instant are taken: a payment after a lapse, in the customer's favour."""
+ACCOUNT_EVENT_NAMES: tuple[str, ...] = tuple(kind.model_fields["event"].default for kind in ACCOUNT_EVENTS)
 
 
 class Envelope(BaseModel):
@@ -238,9 +295,9 @@ class Delivery(Envelope):
 
 
 class AccountDelivery(Envelope):
-    """One payment event on its way to its account."""
+    """One event of a customer on its way to its account."""
 
-    event: Annotated[AccountEvent, Field(discriminator="event")]
+    event: Annotated[AnyAccountEvent, Field(discriminator="event")]
 
 
 class Interval(BaseModel):
@@ -260,15 +317,66 @@ class Interval(BaseModel):
         return self
 
 
+class Granted(Interval):
+    """A stretch in which support is given in spite of a suspension: on whose word, and why."""
+
+    by: str
+    why: str
+
+
 class Ledger(BaseModel):
-    """A customer's suspensions as its account knows them; a higher `version` knows better."""
+    """The standing of one contract line as its account knows it; a higher `version` knows better.
+
+    Stretches may lie ahead: a suspension that begins when the grace is over, or again when an exception ends.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     version: int = 0
-    standing: Literal["current", "lapsed", "suspended"] = "current"
+    line: str = ""
+    standing: Literal["current", "lapsed", "suspended", "terminated"] = "current"
+    """How it comes to stand if nothing more is heard; `standing_at` tells how it stands at a moment."""
     since: AwareDatetime | None = None
+    """When it was last paid, or lapsed, or the contract ended."""
+    why: str = ""
+    """What is outstanding, for people."""
     suspended: tuple[Interval, ...] = ()
+    exceptions: tuple[Granted, ...] = ()
+
+    def stretch(self, at: datetime) -> Interval | None:
+        """The stretch of suspension in which `at` lies."""
+        return next((s for s in self.suspended if s.start <= at and (s.end is None or at < s.end)), None)
+
+    def standing_at(self, at: datetime) -> str:
+        """`current`, `lapsed` (unpaid, yet support is given), `suspended` or `terminated`."""
+        if self.stretch(at) is not None:
+            return "terminated" if self.standing == "terminated" else "suspended"
+        ahead = self.since is not None and at < self.since
+        return "current" if self.standing == "current" or ahead else "lapsed"
+
+    def exception(self, at: datetime) -> Granted | None:
+        """The exception in force at `at`."""
+        return next((one for one in self.exceptions if one.start <= at and (one.end is None or at < one.end)), None)
+
+    def ends(self, at: datetime) -> datetime | None:
+        """When the suspension in which `at` lies ends by itself, if it does."""
+        stretch = self.stretch(at)
+        return None if stretch is None else stretch.end
+
+    def since_at(self, at: datetime) -> datetime | None:
+        """Since when it stands as it does at `at`."""
+        stretch = self.stretch(at)
+        return self.since if stretch is None else stretch.start
+
+
+class AccountLedger(Ledger):
+    """The ledger of a whole customer: its first contract line's, and beside it those of its other lines."""
+
+    lines: dict[str, Ledger] = {}
+
+    def of(self, line: str | None) -> Ledger:
+        """The ledger of a line; of one that is not known, the first line's."""
+        return self.lines.get(line or "", self)
 
 
 class Notice(BaseModel):
@@ -315,6 +423,12 @@ class StepDone(BaseModel):
     """True when the account's ledger said that support is suspended: nothing went out."""
 
 
+class AccountEntry(Envelope):
+    """One line of an account's log: an event of the customer, or a record of the engine's own."""
+
+    event: Annotated[AnyAccountEvent | StepBegun | StepDone, Field(discriminator="event")]
+
+
 class StandingTold(BaseModel):
     """Record: the ledger of the customer's account, as we were told it."""
 
@@ -322,6 +436,8 @@ class StandingTold(BaseModel):
 
     event: Literal["standing_told"] = "standing_told"
     ledger: Ledger
+    enrolled: bool = False
+    """True: read on enrolling; False: the account told us."""
 
 
 class Read(BaseModel):
@@ -375,4 +491,4 @@ def record(key: str, at: datetime, what: Record) -> Entry:
 
 
 INCIDENT_EVENT: TypeAdapter[Any] = TypeAdapter(Annotated[IncidentEvent, Field(discriminator="event")])
-ACCOUNT_EVENT: TypeAdapter[Any] = TypeAdapter(Annotated[AccountEvent, Field(discriminator="event")])
+ACCOUNT_EVENT: TypeAdapter[Any] = TypeAdapter(Annotated[AnyAccountEvent, Field(discriminator="event")])

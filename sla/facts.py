@@ -15,11 +15,7 @@ from sla.events import (
     StepDone,
 )
 from sla.policy import Contract
-
-Stretch = tuple[int, int | None]
-"""`[start, end)` in microseconds since the epoch; None: it lasts."""
-FAR = 1 << 62
-"""Later than any instant."""
+from sla.stretches import FAR, Stretch, without
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +64,12 @@ class Facts:
     language: str | None = None
     read: Read = field(default_factory=Read)
     ledger: Ledger = field(default_factory=Ledger)
+    enrolled_with: bool = False
+    """Whether the ledger is as it was read on enrolling: nobody has told us of a change since."""
+    told_at: int = 0
+    """When the ledger was read or told."""
+    served: list[Stretch] = field(default_factory=list)
+    """When the priority was one that is served in spite of a suspension."""
     steps: list[Done] = field(default_factory=list)
     attention: list[str] = field(default_factory=list)
 
@@ -99,8 +101,11 @@ def distinct(log: Iterable[Entry]) -> list[Entry]:
     return list(first.values())
 
 
-def gather(contract: Contract, log: Iterable[Entry]) -> Facts:
-    """Read a log into facts. Raises nothing: what makes no sense to the contract is put under `attention`."""
+def gather(contract: Contract, log: Iterable[Entry], now: int = FAR) -> Facts:
+    """Read a log into facts, as they stand at `now`: a suspension that lies ahead is none yet.
+
+    Raises nothing: what makes no sense to the contract is put under `attention`.
+    """
     facts = Facts()
     outside: list[tuple[datetime, int, str, Entry]] = []
     records: list[Entry] = []
@@ -113,11 +118,10 @@ def gather(contract: Contract, log: Iterable[Entry]) -> Facts:
     facts.entries = [line for *_, line in outside]
     facts.heard = max((to_us(line.received_at) for line in facts.entries), default=0)
     _records(facts, records)
-    if contract.suspends:
-        facts.suspended = [(to_us(i.start), None if i.end is None else to_us(i.end)) for i in facts.ledger.suspended]
     _opening(facts, contract)
     for line in facts.entries:
         _take(facts, contract, line)
+    _suspensions(facts, contract, now)
     _assignee(facts, records)
     if facts.read.authorized_contact is False and contract.contacts is not None and contract.contacts.only_authorized:
         facts.held = facts.starts_at is None and not facts.declined
@@ -144,7 +148,7 @@ def _records(facts: Facts, records: list[Entry]) -> None:
         elif what.event == "standing_told":
             facts.heard = max(facts.heard, to_us(line.received_at))
             if what.ledger.version >= facts.ledger.version:
-                facts.ledger = what.ledger
+                facts.ledger, facts.enrolled_with, facts.told_at = what.ledger, what.enrolled, to_us(line.received_at)
     begun.sort(key=lambda one: (one[0].occurred_at, one[0].key))
     facts.steps = [Done(line, what, done.get(what.step_key)) for line, what in begun]
     for step in facts.steps:
@@ -152,6 +156,18 @@ def _records(facts: Facts, records: list[Entry]) -> None:
             facts.stops.setdefault("reclassification_told", []).append(step.at)
         if step.done is not None and step.done.tried:
             facts.tried = step.done.tried
+
+
+def _suspensions(facts: Facts, contract: Contract, now: int) -> None:
+    """The stretches of suspension that have begun, without those in which the priority is served even so."""
+    if contract.suspension is None or not contract.suspends:
+        return
+    begun = [(to_us(i.start), None if i.end is None else to_us(i.end)) for i in facts.ledger.suspended]
+    for i, (since, priority) in enumerate(facts.priorities):
+        if priority in contract.suspension.serves:
+            until = facts.priorities[i + 1][0] if i + 1 < len(facts.priorities) else None
+            facts.served.append((since, until))
+    facts.suspended = [(a, None if b is None or b > now else b) for a, b in without(begun, facts.served) if a <= now]
 
 
 def _opening(facts: Facts, contract: Contract) -> None:

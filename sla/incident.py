@@ -77,16 +77,21 @@ class Incident:
         self.state.dead_letters.append(DeadLetter(at=at, name=name[:200], why=why[:500], what=what[:2000]))
         del self.state.dead_letters[:-MAX_DEAD_LETTERS]
 
-    def told_standing(self, ledger: Ledger, at: datetime) -> bool:
-        """Take the account's ledger; False when it says nothing new."""
+    def told_standing(self, ledger: Ledger, at: datetime, *, enrolled: bool = False) -> bool:
+        """Take the account's ledger, as it told us or (`enrolled`) as we read it; False when it says nothing new."""
         key = f"standing:{ledger.version}"
         if key in self._keys or any(
             isinstance(e.event, StandingTold) and e.event.ledger.version > ledger.version for e in self.state.log
         ):
             return False
         self.state.log = [e for e in self.state.log if not isinstance(e.event, StandingTold)]
-        self._append(record(key, at, StandingTold(ledger=ledger)))
+        self._append(record(key, at, StandingTold(ledger=ledger, enrolled=enrolled)))
         return True
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger as it was told last."""
+        return next((e.event.ledger for e in reversed(self.state.log) if isinstance(e.event, StandingTold)), Ledger())
 
     def was_read(self, read: Read, at: datetime) -> None:
         """Take what reading the opening message gave; the first reading stands."""

@@ -1,25 +1,29 @@
 """What is owed besides waiting: told once for each thing that happened, and taken back where it was unfounded."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sla.civil import from_us
+from sla.civil import from_us, to_us
 from sla.clock import Clock
-from sla.facts import Facts
+from sla.facts import Done, Facts
 from sla.ladder import Rung, founded
 from sla.playbook import Moment, Playbook
 from sla.policy import Contract
 from sla.steps import Kind, Step
+from sla.suspension import Saying, saying
+
+WAKES = ("opened", "reopened", "restored", "authorized")
+"""Words after which a ticket is told what it was not told before: that support is suspended."""
 
 
-def one_time(contract: Contract, facts: Facts, phase: str, now: int) -> list[Step]:
+def one_time(contract: Contract, facts: Facts, phase: str, runs: Sequence[Clock], now: int) -> list[Step]:
     """The notices that answer one thing that happened: opening, disposition, revision, suspension."""
     owed: list[Step] = []
     if facts.opened is not None and phase != "closed":
         owed += _opening(contract, facts)
     if phase != "closed":
         owed += _revisions(contract, facts) + _dispositions(contract, facts)
-        owed += _suspension(contract, facts, phase, now)
+        owed += _suspension(contract, facts, phase, runs, now)
     return owed
 
 
@@ -130,31 +134,69 @@ def _dispositions(contract: Contract, facts: Facts) -> list[Step]:
     return owed
 
 
-def _suspension(contract: Contract, facts: Facts, phase: str, now: int) -> list[Step]:
+def _suspension(contract: Contract, facts: Facts, phase: str, runs: Sequence[Clock], now: int) -> list[Step]:
     if contract.suspension is None:
         return []
-    clause, owed = contract.suspension.clause, list[Step]()
-    since = facts.open_suspension
+    clause, ledger = contract.suspension.clause, facts.ledger
     told = [s for s in facts.steps if s.what.kind == "suspension"]
     last = told[-1] if told else None
-    over = last is not None and facts.begun("resumption", last.what.step_key) is not None
-    if since is not None and since <= now and phase == "suspended" and (last is None or over):
-        at = _later(from_us(since), facts.heard)
-        owed.append(
-            _told(
-                "suspension",
-                at,
-                clause,
-                ("customer", "assignee"),
-                number=len(told) + 1,
-                facts={"since": from_us(since).isoformat()},
-            )
+    if last is not None and last.done is None:
+        return []
+    over = last is None or any(facts.begun(kind, last.what.step_key) for kind in ("resumption", "withdrawal"))
+    owed = saying(facts.suspended, None if last is None or over else about(last))
+    if owed is None or (owed.kind == "suspension" and phase != "suspended"):
+        return []
+    at, of = _later(from_us(owed.about), facts.heard), None if last is None else last.what.step_key
+    said = {"since": from_us(owed.about).isoformat(), "why": ledger.why, "line": ledger.line}
+    bundle = owed.bundle(ledger.line) if _together(facts, owed) else None
+    if owed.kind == "suspension":
+        said["left"] = "; ".join(
+            f"{c.name}: {duration_text((c.budget() or 0) - c.used(now))}" for c in _live(runs, now)
         )
-    if since is None and last is not None and not over and last.done is not None:
-        ends = [end for start, end in facts.suspended if end is not None]
-        at = _later(from_us(max(ends, default=last.at)), facts.heard)
-        owed.append(_told("resumption", at, clause, ("customer", "assignee"), of=last.what.step_key, number=len(told)))
-    return owed
+        step = _told("suspension", at, clause, ("customer", "assignee"), of=from_us(owed.about).isoformat(),
+                     number=len(told) + 1, facts=said)  # fmt: skip
+    elif owed.kind == "resumption":
+        exception = ledger.exception(from_us(now))
+        if exception is not None and exception.end is not None:
+            said |= {"why": exception.why, "until": exception.end.isoformat(), "by": exception.by}
+        dues = [(c.name, from_us(c.due)) for c in _live(runs, now) if c.due is not None]
+        said["due"] = "; ".join(f"{name}: {due.isoformat()}" for name, due in dues)
+        step = _told("resumption", at, clause, ("customer", "assignee"), of=of, number=len(told), facts=said)
+    else:
+        notices = last.done.notices if last is not None and last.done is not None else ()
+        people = tuple(dict.fromkeys(who for notice in notices for who in notice.to))
+        step = _told("withdrawal", at, "X04", (), of=of, number=len(told), facts=said | {"of": "suspension"})
+        step = step.model_copy(update={"key": _key("withdrawal", None, "suspension", len(told)), "recipients": people})
+    return [step.model_copy(update={"bundle": bundle})]
+
+
+def about(told: Done) -> int:
+    """The beginning of the suspension that a step told."""
+    return told.at if told.what.of is None else to_us(datetime.fromisoformat(told.what.of))
+
+
+def _together(facts: Facts, owed: Saying) -> bool:
+    """Whether the account says it too, at this moment: then each person is told once, for all incidents."""
+    at = from_us(owed.about)
+    match owed.kind:
+        case "suspension":
+            alone = (facts.enrolled_with and owed.about <= facts.told_at) or _woken(
+                facts, max(owed.about, facts.told_at)
+            )
+            return not alone and any(stretch.start == at for stretch in facts.ledger.suspended)
+        case "resumption":
+            return any(stretch.end == at for stretch in facts.ledger.suspended)
+    return True
+
+
+def _woken(facts: Facts, after: int) -> bool:
+    """Whether it was our own ticket's words, heard after a moment, that put an end to silence."""
+    return any(line.event.event in WAKES and to_us(line.received_at) > after for line in facts.entries)
+
+
+def _live(runs: Sequence[Clock], now: int) -> list[Clock]:
+    """The clocks whose promise is still to be kept."""
+    return [c for c in runs if c.budget() is not None and (c.stopped is None or c.stopped > now)]
 
 
 def _told(

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from sla.customer import Customer
-from sla.events import Delivery, Entry, Read, StepBegun, StepDone, record
+from sla.events import Delivery, Entry, Notice, Read, StepBegun, StepDone, record
 from sla.policy import Contract
-from sla.roster import Outcome, Recipient, Roster
+from sla.roster import Outcome, Recipient, Roster, by_channel
 from sla.steps import Step
 
 
@@ -32,6 +32,24 @@ def choose(
         outcome = roster.carry_out(step, assignee, tried, customer)
         assignee, tried = outcome.assignee or assignee, outcome.tried
         chosen.append((step, outcome))
+    return chosen
+
+
+def choose_account(steps: Sequence[Step], roster: Roster, payers: Sequence[Recipient]) -> list[tuple[Step, Outcome]]:
+    """The outcome of each of an account's steps: the customer's payers are told, each in their own way, or our people asked."""
+    chosen = []
+    for step in steps:
+        if "customer" not in step.tells and step.kind != "withdrawal":
+            chosen.append((step, roster.carry_out(step, None, (), None)))
+            continue
+        notices = [
+            (
+                Notice(at=step.at, kind=step.kind, step=step.step, to=tuple(r.id for r in some), channel=channel, clause=step.clause),
+                tuple(some),
+            )
+            for channel, some in by_channel(payers).items()
+        ]  # fmt: skip
+        chosen.append((step, Outcome(tuple(notices))))
     return chosen
 
 

@@ -1,17 +1,17 @@
 """The pure player: a story through the core alone, in milliseconds. Its answers are the real workflows' answers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from sla import account, report
-from sla.customer import Customer
+from sla import report
+from sla.account import Account, AccountState
 from sla.events import AccountDelivery, Delivery, Ledger
 from sla.incident import Incident, IncidentState, as_opening, continues
-from sla.perform import choose, done, read
+from sla.perform import choose, choose_account, done, read
 from sla.policy import Contract, PinnedContract
 from sla.roster import Roster
+from sla.standing import AccountTerms
 from sla.story import Line, Script
 from sla.timetable import Timetable
 
@@ -20,15 +20,10 @@ class World(Protocol):
     """What the player asks of the world outside the core: compiled calendars, contracts by name, a roster, a language."""
 
     def pin(self, contract: str, playbook: str | None, at: datetime) -> PinnedContract: ...
+    def terms(self, customer: str, at: datetime) -> AccountTerms: ...
+    def line(self, customer: str, product: str | None) -> tuple[str, str]: ...
     def roster(self, at: datetime) -> Roster: ...
     def language(self, contract: Contract, opening: Delivery) -> tuple[str | None, str | None]: ...
-
-
-@dataclass
-class _Account:
-    customer: Customer
-    log: list[AccountDelivery] = field(default_factory=list)
-    ledger: Ledger = field(default_factory=Ledger)
 
 
 class Player:
@@ -38,8 +33,11 @@ class Player:
         self.script, self.world, self.contract = script, world, contract
         self.incidents: dict[str, Incident] = {}
         self.chains: dict[str, list[str]] = {}
-        self.accounts = {customer.id: _Account(customer) for customer in script.story.customers}
         self.now = script.lines[0].received
+        self.customers = script.customers
+        self.accounts = {id: Account(AccountState(customer=id)) for id in self.customers}
+        for id, account in self.accounts.items():
+            account.take_terms(world.terms(id, self.now), self.now)
         self.watch: Callable[[str, Incident, datetime], None] | None = None
         """Called after each change of an incident, for the film."""
 
@@ -50,7 +48,8 @@ class Player:
         while True:
             heard = lines[0].received if lines else None
             changes = {label: self._next_change(incident) for label, incident in self.incidents.items()}
-            next_change = min((at for at in changes.values() if at is not None), default=None)
+            standing = {id: self._next_of(account) for id, account in self.accounts.items()}
+            next_change = min((at for at in (*changes.values(), *standing.values()) if at is not None), default=None)
             now = min((at for at in (heard, next_change) if at is not None), default=None)
             if now is None or (until is not None and now > until):
                 break
@@ -58,6 +57,8 @@ class Player:
             if heard is not None and heard == now:
                 self._hear(lines.pop(0))
             else:
+                for id in [id for id, at in standing.items() if at == now]:
+                    self._say(id)
                 for label in [label for label, at in changes.items() if at == now]:
                     self._settle(label)
         self.now = until if until is not None else self.now
@@ -67,6 +68,10 @@ class Player:
         if view.closed:
             return None
         return self.now if view.owed else view.next_change_at
+
+    def _next_of(self, account: Account) -> datetime | None:
+        view = account.view(self.now)
+        return self.now if view.owed else view.look_again_at
 
     def _hear(self, line: Line) -> None:
         if isinstance(line.word, AccountDelivery):
@@ -93,26 +98,35 @@ class Player:
                               playbook=self.script.story.playbook, number=len(chain) + 1, after=before)  # fmt: skip
         incident = self.incidents[label] = Incident(state)
         chain.append(label)
-        incident.pin(
-            self.world.pin(self.script.story.contract, self.script.story.playbook, word.occurred_at), word.received_at
-        )
+        product = word.event.product if word.event.event == "opened" else None
+        line, contract = self.world.line(customer, product)
+        incident.pin(self.world.pin(contract, self.script.story.playbook, word.occurred_at), word.received_at)
         if word.event.event == "opened":
             self._read_from(incident, word, first=len(chain) == 1)
-        incident.told_standing(self.accounts[customer].ledger, word.received_at)
+        ledger = self.accounts[customer].enrol(label, line, known=False)
+        incident.told_standing(Ledger(**dict(ledger)), word.received_at, enrolled=True)
         incident.hear(word)
         self._settle(label)
 
     def _payment(self, customer: str, word: AccountDelivery) -> None:
-        owner = self.accounts[customer]
-        owner.log.append(word)
-        ledger = account.fold(owner.log, suspends=self.contract.suspends, version=owner.ledger.version)
-        if ledger == owner.ledger:
-            return
-        owner.ledger = ledger.model_copy(update={"version": ledger.version + 1})
-        for label, incident in list(self.incidents.items()):
-            if incident.state.customer == customer and not incident.view(self.now).closed:
-                incident.told_standing(owner.ledger, word.received_at)
-                self._settle(label)
+        account = self.accounts[customer]
+        account.hear(word)
+        for ledger in account.untold():
+            for label in account.of_line(ledger.line):
+                incident = self.incidents[label]
+                if not incident.view(self.now).closed:
+                    incident.told_standing(Ledger(**dict(ledger)), word.received_at)
+                    self._settle(label)
+        account.state.told = account.version
+        self._say(customer)
+
+    def _say(self, customer: str) -> None:
+        """What the account itself owes its customer and us."""
+        account = self.accounts[customer]
+        while owed := account.view(self.now).owed:
+            account.begin(owed)
+            chosen = choose_account(owed, self.world.roster(owed[0].at), self.customers[customer].payers())
+            account.finish(owed, [done(step, outcome) for step, outcome in chosen])
 
     def _settle(self, label: str) -> None:
         incident = self.incidents[label]
@@ -123,7 +137,7 @@ class Player:
             if not view.owed:
                 break
             incident.begin(view.owed)
-            customer = self.accounts[incident.state.customer].customer.recipient(view.customer)
+            customer = self.customers[incident.state.customer].recipient(view.customer)
             chosen = choose(view.owed, self.world.roster(view.owed[0].at), incident.scene(view), customer)
             incident.finish(view.owed, [done(step, outcome) for step, outcome in chosen])
         if self.watch is not None:
@@ -140,7 +154,7 @@ class Player:
             self._read_from(incident, opening)
 
     def _read_from(self, incident: Incident, opening: Delivery, *, first: bool = True) -> None:
-        customer = self.accounts[incident.state.customer].customer
+        customer = self.customers[incident.state.customer]
         language = self.world.language(incident.pinned.contract, opening)
         told = read(incident.pinned.contract, opening, customer, language)
         # T11: a ticket's customer is asked once, not again by a follow-up.
@@ -166,8 +180,8 @@ class Player:
                 for label, incident in self.incidents.items()
             },
             "customers": {
-                id: {"standing": owner.ledger.standing, "since": report.local(table, owner.ledger.since)}
-                for id, owner in self.accounts.items()
+                id: report.account(account.view(self.now), account.state.log, table)
+                for id, account in self.accounts.items()
             },
             "availability": {},
         }

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from sla.calendar import BusinessCalendar
-from sla.duration import Duration
+from sla.duration import Duration, Unit
 from sla.events import Channel
 from sla.playbook import Playbook
 from sla.timetable import PinnedCalendar
@@ -76,10 +76,26 @@ class DispositionTerms(Part):
     grounds: dict[Name, str] = {}
 
 
-class SuspensionTerms(Part):
-    """Whether a lapse of payment suspends support."""
+class Reminder(Terms):
+    """A further asking for an approval that nobody has answered."""
 
-    mode: Literal["automatic", "none"] = "automatic"
+    after: Duration
+    """Counted from the first asking."""
+    asks: tuple[str, ...] = ("on_duty",)
+
+
+class SuspensionTerms(Part):
+    """What a lapse of payment does to support."""
+
+    mode: Literal["automatic", "approval", "none"] = "automatic"
+    """`automatic`: support is suspended; `approval`: when somebody who may has said so; `none`: it goes on."""
+    grace: Duration | None = None
+    """How long a payment may be outstanding before support is suspended; left out: not at all."""
+    serves: tuple[Name, ...] = ()
+    """The safety valve: priorities that are served even so."""
+    asks: tuple[str, ...] = ("on_duty",)
+    """Who is asked for the approval: `on_duty`, or roles of the team."""
+    unanswered: tuple[Reminder, ...] = (Reminder(after=Duration(1, Unit.BUSINESS_DAY)),)
 
 
 class LanguageTerms(Part):
@@ -180,6 +196,9 @@ class Contract(Terms):
                 raise ValueError(f"clocks.{name}.targets is empty; give a target for at least one of: {known}")
             if not clock.stops:
                 raise ValueError(f"clocks.{name}.stops is empty; name at least one event that stops the clock")
+        for priority in self.suspension.serves if self.suspension else ():
+            if priority not in self.priorities:
+                raise ValueError(f"suspension.serves names {priority!r}; write one of: {known}")
         return self
 
     @property
@@ -195,8 +214,8 @@ class Contract(Terms):
 
     @property
     def suspends(self) -> bool:
-        """Whether a lapse of payment suspends support."""
-        return self.suspension is not None and self.suspension.mode == "automatic"
+        """Whether a lapse of payment may suspend support."""
+        return self.suspension is not None and self.suspension.mode != "none"
 
 
 class PinnedContract(BaseModel):

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from sla.account import AccountView
 from sla.evaluate import ClockView, View
-from sla.events import INCIDENT_EVENTS, Entry, Notice, StepDone
+from sla.events import INCIDENT_EVENTS, AccountEntry, Entry, Notice, StepDone
 from sla.facts import distinct
 from sla.timetable import Timetable
 
@@ -49,6 +50,44 @@ def incident(view: View, log: list[Entry], table: Timetable) -> dict[str, Any]:
                 **{name: said for name in ("to", "why") if (said := getattr(line.event, name, None)) is not None},
             }
             for line in outside
+        ],
+    }
+
+
+def account(view: AccountView, log: Iterable[AccountEntry], table: Timetable | None = None) -> dict[str, Any]:
+    """A customer's account, as `standing --json` prints it; times in the calendar's offset, without one in UTC."""
+
+    def when(at: datetime | None) -> str | None:
+        return local(table, at) if table is not None else None if at is None else at.isoformat()
+
+    sent = [n for line in log if isinstance(line.event, StepDone) for n in line.event.notices]
+    return {
+        "standing": view.standing,
+        "since": when(view.since),
+        "lines": {
+            line.id: {
+                "standing": line.standing,
+                "since": when(line.since),
+                "why": line.why,
+                "suspends_at": when(line.suspends_at),
+                "awaits_approval": line.awaits_approval,
+                "exception": None
+                if line.exception is None
+                else {"by": line.exception.by, "why": line.exception.why, "until": when(line.exception.end)},
+                "suspended": [{"from": when(one.start), "to": when(one.end)} for one in line.ledger.suspended],
+            }
+            for line in view.lines
+        },
+        "notices": [
+            {
+                "at": when(n.at),
+                "kind": n.kind,
+                "step": n.step,
+                "to": list(n.to),
+                "channel": n.channel,
+                "clause": n.clause,
+            }
+            for n in sorted(sent, key=lambda n: n.at)
         ],
     }
 

@@ -206,7 +206,7 @@ class Roster:
                 tuple(some),
             )
             for kind, people in groups
-            for channel, some in _by_channel(people.values()).items()
+            for channel, some in by_channel(people.values()).items()
         ]  # fmt: skip
         tried = tuple(dict.fromkeys([*tried, *(m for m in (assignee, taker) if m)])) if taker else tried
         return Outcome(tuple(notices), taker, tried)
@@ -238,7 +238,8 @@ class Roster:
         return [self.recipient(m) for m in present]
 
 
-def _by_channel(people: Iterable[Recipient]) -> dict[str, list[Recipient]]:
+def by_channel(people: Iterable[Recipient]) -> dict[str, list[Recipient]]:
+    """The people by the channel on which they are told."""
     grouped: dict[str, list[Recipient]] = {}
     for recipient in people:
         grouped.setdefault(recipient.channel, []).append(recipient)

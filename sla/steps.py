@@ -14,6 +14,8 @@ Kind = Literal[
     "reclassification",
     "information_request",
     "disposition",
+    "reminder",
+    "approval",
 ]
 
 
@@ -38,6 +40,8 @@ class Step(BaseModel):
     of: str | None = None
     speaks_when_suspended: bool = False
     """True for what is said about the suspension itself; everything else asks the account's ledger before it speaks."""
+    bundle: str | None = None
+    """Steps of one bundle, whichever incidents owe them, reach each person in one message."""
     facts: dict[str, str] = {}
 
 

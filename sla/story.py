@@ -10,7 +10,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sla.customer import DEFAULT_CUSTOMER, Customer
-from sla.events import ACCOUNT_EVENT, ACCOUNT_EVENT_NAMES, EVENT_NAMES, INCIDENT_EVENT, AccountDelivery, Delivery
+from sla.events import (
+    ACCOUNT_EVENT,
+    ACCOUNT_EVENT_NAMES,
+    ACCOUNT_EVENTS,
+    EVENT_NAMES,
+    INCIDENT_EVENT,
+    INCIDENT_EVENTS,
+    AccountDelivery,
+    Delivery,
+)
 from sla.policy import Contract
 from sla.timetable import Timetable
 
@@ -185,9 +194,7 @@ def _event(adapter: Any, name: object, body: dict[str, Any], path: tuple[str | i
 
 
 def _kinds(adapter: Any) -> tuple[Any, ...]:
-    from sla.events import INCIDENT_EVENTS, PaymentCurrent, PaymentLapsed
-
-    return INCIDENT_EVENTS if adapter is INCIDENT_EVENT else (PaymentLapsed, PaymentCurrent)
+    return INCIDENT_EVENTS if adapter is INCIDENT_EVENT else ACCOUNT_EVENTS
 
 
 def _owner(raw: Mapping[str, Any], customers: Mapping[str, Customer], path: tuple[str | int, ...]) -> str:

@@ -7,7 +7,24 @@ from collections.abc import Callable, Sequence
 import typer
 from typer.exceptions import TyperException
 
-from starter.commands import account, act, demo, explain, look, notices, open, play, policy, reply, serve, status  # noqa: A004
+from starter.commands import (
+    account,
+    act,
+    billing,
+    customer,
+    customer_edit,
+    demo,
+    explain,
+    look,
+    notices,
+    open,  # noqa: A004
+    play,
+    policy,
+    reply,
+    serve,
+    standing,
+    status,
+)
 from starter.commands.failures import told
 
 app = typer.Typer(
@@ -21,6 +38,20 @@ app = typer.Typer(
 )
 policies = typer.Typer(no_args_is_help=True, help="Look at policy files.", rich_markup_mode="markdown")
 policies.command("check")(policy.check)
+customers = typer.Typer(
+    no_args_is_help=True, help="Customers: contract lines, payments, contacts.", rich_markup_mode="markdown"
+)
+OF_CUSTOMERS: dict[str, Callable[..., None]] = {
+    "list": customer.every,
+    "show": customer.show,
+    "set": customer_edit.set_customer,
+    "line": customer_edit.line,
+    "link": customer_edit.link,
+    "contact": customer_edit.contact,
+    "import": customer.bring_in,
+    "export": customer.export,
+    "remove": customer.remove,
+}
 
 RUN, TICKETS, CUSTOMERS, LOOK, TRY = "Run it", "Tickets", "Customers", "Look", "Try it without a server"
 COMMANDS: list[tuple[str, dict[str, Callable[..., None]]]] = [
@@ -46,7 +77,20 @@ COMMANDS: list[tuple[str, dict[str, Callable[..., None]]]] = [
             "move-policy": act.move_policy,
         },
     ),
-    (CUSTOMERS, {"suspend": account.suspend, "resume": account.resume}),
+    (
+        CUSTOMERS,
+        {
+            "standing": standing.standing,
+            "suspend": account.suspend,
+            "resume": account.resume,
+            "approve": standing.approve,
+            "decline-suspension": standing.decline_suspension,
+            "except": standing.except_,
+            "end-exception": standing.end_exception,
+            "reconcile": billing.reconcile,
+            "dead-letters": billing.dead_letters,
+        },
+    ),
     (
         LOOK,
         {
@@ -62,6 +106,9 @@ COMMANDS: list[tuple[str, dict[str, Callable[..., None]]]] = [
 for panel, commands in COMMANDS:
     for name, command in commands.items():
         app.command(name, rich_help_panel=panel)(command)
+for name, command in OF_CUSTOMERS.items():
+    customers.command(name)(command)
+app.add_typer(customers, name="customer", rich_help_panel=CUSTOMERS)
 app.add_typer(policies, name="policy", rich_help_panel=TRY)
 
 

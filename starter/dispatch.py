@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities import dispatch
+from activities.calls import Look
 from activities.message import one_line
 from activities.policies import Policies
 from sla import names
@@ -54,6 +55,12 @@ class TemporalDispatch:
         with _put_off():
             async with asyncio.timeout(PATIENCE):
                 return await dispatch.pay(self.client, customer, word, task_queue=self.task_queue)
+
+    async def look(self, customer: str, asked: Look) -> str:
+        """Have the customer's account read its payments where they are kept; its workflow's id."""
+        with _put_off():
+            async with asyncio.timeout(PATIENCE):
+                return await dispatch.look(self.client, customer, asked, task_queue=self.task_queue)
 
     async def ready(self) -> None:
         """Whether Temporal answers."""

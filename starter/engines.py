@@ -11,8 +11,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from activities import dispatch
-from activities.calls import CarryOut
+from activities.calls import CarryOut, TellAccount
 from sla import names, report
+from sla.account import Account, AccountState
 from sla.events import AccountDelivery, Delivery
 from sla.player import Player
 from sla.roster import Outcome
@@ -36,6 +37,11 @@ class Silent:
     """A teller that reaches nobody: a story's notices are in its log, and no person is told of what never happened."""
 
     async def tell(self, asked: CarryOut, chosen: Sequence[tuple[Step, Outcome]], attempt: int) -> None:
+        return None
+
+    async def tell_account(
+        self, asked: TellAccount, chosen: Sequence[tuple[Step, Outcome]], attempt: int, beat: Callable[[], None]
+    ) -> None:
         return None
 
 
@@ -70,11 +76,14 @@ class _Stage:
         self.clocks = Clocks(env)
         self.handles: dict[str, list[WorkflowHandle[Any, Any]]] = {}
         """The links of each ticket, in order."""
+        self.accounts: dict[str, WorkflowHandle[Any, Any]] = {}
+        """Those of the customers of whom something is told, by the customer's id in the story."""
         self.now = loaded.script.lines[0].received
 
     async def play(self) -> dict[str, Any]:
         async with build_worker(self.env.client, self.policies, Silent(), task_queue=self.queue):
             until = self.loaded.script.until
+            await self._accounts()
             for line in self.loaded.script.lines:
                 if until is not None and line.received > until:
                     break
@@ -94,6 +103,7 @@ class _Stage:
         await self._links()
         while True:
             changes = [await self._next_change(links[-1]) for links in self.handles.values()]
+            changes += [await self._settled(account) for account in self.accounts.values()]
             soonest = min((at for at in changes if at is not None), default=None)
             if soonest is None or (until is not None and soonest > until):
                 break
@@ -113,10 +123,8 @@ class _Stage:
         customer = f"{self.tag}.{line.customer}"
         story = self.loaded.script.story
         if isinstance(line.word, AccountDelivery):
-            id = await dispatch.pay(
-                self.env.client, customer, line.word, task_queue=self.queue, contract=story.contract
-            )
-            await self._told(self.env.client.get_workflow_handle(id))
+            await dispatch.pay(self.env.client, customer, line.word, task_queue=self.queue, contract=story.contract)
+            await self._settled(self.accounts[line.customer])
         else:
             assert line.ticket is not None
             await self._deliver(line.ticket, customer, line.word)
@@ -164,13 +172,27 @@ class _Stage:
             await asyncio.sleep(0.02)
         raise TimeoutError(f"{handle.id} did not settle: {told}")
 
-    async def _told(self, account: WorkflowHandle[Any, Any]) -> None:
+    async def _accounts(self) -> None:
+        """The accounts of whose customers something is told, opened before all else."""
+        for line in self.loaded.script.lines:
+            if isinstance(line.word, AccountDelivery) and line.customer not in self.accounts:
+                with begins_at(self.now):
+                    id = await dispatch.open_account(self.env.client, f"{self.tag}.{line.customer}", task_queue=self.queue,
+                                                     contract=self.loaded.script.story.contract)  # fmt: skip
+                handle = self.accounts[line.customer] = self.env.client.get_workflow_handle(id)
+                await self.clocks.add(self._member(handle), self.now)
+
+    def _member(self, account: WorkflowHandle[Any, Any]) -> Member:
+        return Member(account, lambda: self._settled(account))
+
+    async def _settled(self, account: WorkflowHandle[Any, Any]) -> datetime | None:
+        """When the account wakes by itself, once its incidents are told and all that it owes is said."""
         for _ in range(500):
             told = await account.query(names.STATUS)
-            if told["told"] == told["version"] and told["ready"]:
-                return
+            if told["told"] == told["version"] and told["ready"] and not told["in_flight"]:
+                return await self._wake(account)
             await asyncio.sleep(0.02)
-        raise TimeoutError(f"{account.id} did not tell its incidents: {told}")
+        raise TimeoutError(f"{account.id} did not settle: {told}")
 
     async def _result(self) -> dict[str, Any]:
         incidents: dict[str, Any] = {}
@@ -179,9 +201,7 @@ class _Stage:
                 told = await self._status(handle)
                 label = ticket if told["number"] == 1 else f"{ticket}/{told['number']}"
                 incidents[label] = {name: told[name] for name in REPORTED}
-        customers = {}
-        for customer in self.loaded.script.story.customers:
-            customers[customer.id] = await self._standing(f"{self.tag}.{customer.id}")
+        customers = {id: await self._standing(id) for id in self.loaded.script.customers}
         return {
             "title": self.loaded.script.story.title,
             "engine": "temporal",
@@ -193,14 +213,19 @@ class _Stage:
         }
 
     async def _standing(self, customer: str) -> dict[str, Any]:
-        try:
-            told = await self.env.client.get_workflow_handle(names.account_id(customer)).query(names.STATUS)
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise
-            return {"standing": "current", "since": None}
-        since = told["since"]
-        return {
-            "standing": told["standing"],
-            "since": since and report.local(self.loaded.table, datetime.fromisoformat(since)),
-        }
+        handle = self.accounts.get(customer)
+        if handle is None:
+            untouched = Account(AccountState(customer=customer))
+            untouched.take_terms(self.loaded.terms(customer, self.now), self.now)
+            return report.account(untouched.view(self.now), [], self.loaded.table)
+        told = await handle.query(names.STATUS, self.now.isoformat())
+        return {name: self._localized(told[name], name) for name in ("standing", "since", "lines", "notices")}
+
+    def _localized(self, told: Any, key: str = "") -> Any:
+        """The same with its moments in the offset of the story's calendar."""
+        if isinstance(told, dict):
+            return {name: self._localized(value, name) for name, value in told.items()}
+        if isinstance(told, list):
+            return [self._localized(value, "") for value in told]
+        moments = ("at", "since", "from", "to", "until", "suspends_at")
+        return report.local(self.loaded.table, datetime.fromisoformat(told)) if told and key in moments else told

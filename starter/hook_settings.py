@@ -2,6 +2,12 @@
 
 generic:
   acme: [whsec_…, whsec_…]            # several active ones, so that a secret can be changed without a gap
+stripe:
+  main:                               # this account's name, in the hook's address and in customers' links
+    secrets: [whsec_…, whsec_…]       # of the endpoint at Stripe, whole; the worker reads `key` and `url`
+    key: rk_…
+billing:
+  erp: [whsec_…]                      # a billing system that signs by Standard Webhooks
 django-helpdesk:
   - secret: …                         # the last part of the hook's address
     source: support-desk
@@ -9,6 +15,7 @@ django-helpdesk:
     priorities: {1: P1, 2: P2, 3: P3, 4: P4, 5: P4}
     agents: {1: dana}
     customers: [3]
+api: [TOKEN, TOKEN]                   # for the programs that edit customers; several active ones
 """
 
 import base64
@@ -23,11 +30,17 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from sla.customer import Name
 from starter.hook_signature import key_of
 from starter.intake.django_helpdesk import Connected
 
 SECRETS_VARIABLE = "PACTKEEPER_HOOK_SECRETS_FILE"
+BY_NAME = "stripe"
+"""The references of a source begin with its name, and these are Stripe's."""
 Secret = Annotated[str, StringConstraints(min_length=24, max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+Signing = Annotated[str, StringConstraints(min_length=20, max_length=200, pattern=r"^[!-~]+$")]
 
 
 class HookSettingError(ValueError):
@@ -47,11 +60,24 @@ class DjangoHelpdesk(BaseModel):
     customers: frozenset[int] = frozenset()
 
 
+class StripeHook(BaseModel):
+    """One account with Stripe: the secrets of its endpoint. How it is read is `activities.billing_settings`' business."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    secrets: tuple[Signing, ...] = ()
+    key: str | None = None
+    url: str | None = None
+
+
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     generic: dict[str, tuple[str, ...]] = {}
+    stripe: dict[Name, StripeHook] = {}
+    billing: dict[Name, tuple[str, ...]] = {}
     django_helpdesk: tuple[DjangoHelpdesk, ...] = Field(default=(), alias="django-helpdesk")
+    api: tuple[Secret, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +88,12 @@ class IntakeSettings:
     """A customer's active keys."""
     django_helpdesk: Mapping[str, Connected] = field(default_factory=dict, repr=False)
     """By the secret in the address."""
+    stripe: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
+    """The active secrets of each account with Stripe."""
+    billing: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
+    """The active keys of each generic billing source."""
+    api: tuple[str, ...] = field(default=(), repr=False)
+    """The active tokens of the API."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     file: Path | None = None
 
@@ -79,10 +111,15 @@ def read(file: Path, customer_of: Callable[[str], str | None] = lambda email: No
             f"{file} can't be read ({error.strerror}); {SECRETS_VARIABLE} names the file of hook secrets"
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError):
-        raise HookSettingError(f"{file} is no YAML; it holds `generic:` and `django-helpdesk:`") from None
+        raise HookSettingError(
+            f"{file} is no YAML; it holds `generic:`, `stripe:`, `billing:` and `django-helpdesk:`"
+        ) from None
     try:
         made = _File.model_validate(told)
         keys = {customer: tuple(map(key_of, active)) for customer, active in made.generic.items()}
+        billing = {source: tuple(map(key_of, active)) for source, active in made.billing.items()}
+        if BY_NAME in billing:
+            raise ValueError(f"billing.{BY_NAME} is Stripe's own name; write stripe: for it, or choose another name")
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -93,7 +130,8 @@ def read(file: Path, customer_of: Callable[[str], str | None] = lambda email: No
         one.secret: Connected(one.source, one.priorities, one.agents, one.customers, customer_of, one.customer)
         for one in made.django_helpdesk
     }
-    return IntakeSettings(keys, helpdesks, file=file)
+    stripe = {name: tuple(secret.encode() for secret in hook.secrets) for name, hook in made.stripe.items()}
+    return IntakeSettings(keys, helpdesks, stripe, billing, made.api, file=file)
 
 
 def ensure(
@@ -110,11 +148,13 @@ def ensure(
         made = {
             "generic": {customer: [new_secret()] for customer in customers or ["acme"]},
             "django-helpdesk": [{"secret": chance.token_urlsafe(32), "customer": (customers or ["acme"])[0]}],
+            "api": [chance.token_urlsafe(32)],
         }
         state.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
             out.write(
                 "# The secrets of the web intake. Several under one customer are all active, so one can be changed without a gap.\n"
+                "# Stripe and other billing systems have their places here, too: see docs/billing.md.\n"
             )
             yaml.safe_dump(made, out, sort_keys=False)
     return read(file, customer_of)

@@ -1,8 +1,12 @@
-"""What the web intake needs of the engine: a door for words, and whether it answers."""
+"""What the web intake needs of the engine and of the records: doors for words, and whether they answer."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+from activities.calls import Decision, Look
+from records.dead_letters import Letter
+from sla.customer import ContractLine, Customer
 from sla.events import AccountDelivery, Delivery
 
 
@@ -19,5 +23,43 @@ class Dispatch(Protocol):
     async def account(self, customer: str, word: AccountDelivery) -> str:
         """Bring a payment event to the customer's account; its workflow's id."""
 
+    async def look(self, customer: str, asked: Look) -> str:
+        """Have the customer's account read its payments where they are kept; its workflow's id."""
+
     async def ready(self) -> None:
         """Whether Temporal answers."""
+
+
+class Accounts(Protocol):
+    """The customers' accounts as operators use them. Each method raises Unavailable where Temporal, or the worker, does not answer."""
+
+    async def standing(self, customer: str) -> dict[str, Any] | None:
+        """The account as it stands now, as `standing --json` prints it; None: the customer has none yet."""
+
+    async def decide(self, customer: str, action: str, said: Decision, key: str) -> dict[str, Any]:
+        """Carry out a decision, once a key; the account as it then stands. Raises RefusedDecision, NoAccount."""
+
+
+class Customers(Protocol):
+    """The customers, and where their payments are kept. Database errors are SQLAlchemy's own."""
+
+    async def get(self, id: str) -> Customer | None:
+        """The customer of that id."""
+
+    async def linked(self, source: str, account: str, reference: str) -> Sequence[tuple[Customer, ContractLine]]:
+        """Whose payments are kept under that customer's id there."""
+
+
+class Letters(Protocol):
+    """Where words are kept that can be brought to nobody. Database errors are SQLAlchemy's own."""
+
+    async def put(self, letter: Letter) -> bool:
+        """Keep it, unless one of that id is kept already."""
+
+
+@dataclass(frozen=True, slots=True)
+class BillingRecords:
+    """What the billing hooks need of the records."""
+
+    customers: Customers
+    letters: Letters

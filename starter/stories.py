@@ -16,6 +16,7 @@ from sla.events import Delivery
 from sla.horizon import window
 from sla.policy import Contract, PinnedContract
 from sla.roster import Roster
+from sla.standing import AccountTerms
 from sla.story import Script, Story, StoryError, days, script
 from sla.timetable import Timetable
 
@@ -44,6 +45,15 @@ class Loaded:
     def pin(self, contract: str, playbook: str | None, at: datetime) -> PinnedContract:
         """The contract, pinned about a moment."""
         return self.policies.pin("", contract, playbook, at)
+
+    def terms(self, customer: str, at: datetime) -> AccountTerms:
+        """What the contracts of a customer's lines say of payments."""
+        return self.policies.terms(customer, self.script.story.contract, at)
+
+    def line(self, customer: str, product: str | None) -> tuple[str, str]:
+        """The contract line that covers a product, and its contract."""
+        line, contract = self.policies.line(customer, self.script.story.contract, product)
+        return line.id, contract or self.script.story.contract
 
     def roster(self, at: datetime) -> Roster:
         """The story's team."""

@@ -4,27 +4,38 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from activities.attributes import ALL_KEYS
+from activities.billing import BillingActivities
+from activities.billing_settings import BillingSettings
 from activities.courier import Courier
+from activities.dispatch import revise
 from activities.policies import Policies
 from activities.settings import CourierSettings
-from records import database
+from records.customer_files import Seeded
+from records.dead_letters import DeadLetterStore
 from records.sent import SentStore
-from records.shelf import PolicyFileError, Shelf
+from records.shelf import PolicyFileError
+from starter.accounts import TemporalAccounts
+from starter.customers_api import CustomersApi
 from starter.dispatch import TemporalDispatch
 from starter.embedded import EmbeddedServer
-from starter.home import Home, SettingError
+from starter.home import Home
 from starter.hook_settings import IntakeSettings, ensure
+from starter.kept import Kept, prepare_records, recorded, setting
+from starter.port import BillingRecords
+from starter.schedules import ensure_schedule
+from starter.standing_api import StandingApi
 from starter.state_dir import ServerError
 from starter.web import create_app
 from starter.web_server import WebServer
@@ -51,6 +62,8 @@ class Running:
     web: str
     secrets: Path
     """The file with the secrets of the hooks."""
+    seeded: Seeded = field(default_factory=Seeded)
+    """What the files of customers brought into the records."""
 
 
 async def up(home: Home, ports: Ports, ready: Callable[[Running], None]) -> None:
@@ -60,14 +73,18 @@ async def up(home: Home, ports: Ports, ready: Callable[[Running], None]) -> None
         ServerError: a part can't start, or ended by itself.
         SettingError: a setting can't be used.
     """
-    settings, hooks = channels(home), intake(home)
+    settings, billing = channels(home), billing_accounts(home)
     server = EmbeddedServer(home.state, port=ports.temporal, ui_port=ports.ui, search_attributes=ALL_KEYS)
-    async with server:
-        await prepare_records(home)
-        client = await Client.connect(server.target, data_converter=pydantic_data_converter)
-        web = WebServer(create_app(TemporalDispatch(client, policies=Policies()), hooks), port=ports.web)
-        async with working(client, home, settings) as worker:
-            running = Running(home, server.target, server.ui_url, web.url, hooks.file or home.state)
+    async with recorded(home) as kept:
+        hooks = intake(home, kept.policies)
+        async with server:
+            seeded = await prepare_records(home)
+            await kept.read()
+            client = await Client.connect(server.target, data_converter=pydantic_data_converter)
+            await ensure_schedule(client)
+            web = WebServer(web_app(client, kept, hooks), port=ports.web)
+            worker = working(client, kept, settings, billing)
+            running = Running(home, server.target, server.ui_url, web.url, hooks.file or home.state, seeded)
             parts = {"the Temporal server": server.wait(), "the worker": worker.run(), "the web intake": web.run()}
             telling = asyncio.create_task(_tell(web, lambda: ready(running)))
             try:
@@ -81,25 +98,27 @@ async def _tell(web: WebServer, ready: Callable[[], None]) -> None:
     ready()
 
 
-def intake(home: Home) -> IntakeSettings:
-    """Who may send to the web intake; the first time, fresh secrets are made.
+def intake(home: Home, policies: Policies) -> IntakeSettings:
+    """Who may send to the web intake; the first time, fresh secrets are made, for the customers of the files.
 
     Raises:
         SettingError: the file of secrets can't be used.
     """
-    shelf = Shelf()
     try:
-        customers = list(shelf.customers())
+        customers = list(policies.shelf.customers())
     except PolicyFileError:
         customers = []
-    with _setting():
-        return ensure(home.state, customers, shelf.customer_of)
+    with setting():
+        return ensure(home.state, customers, policies.customer_of)
 
 
-async def prepare_records(home: Home) -> None:
-    """Bring the database of records to its newest schema."""
-    with _setting():
-        await asyncio.to_thread(database.upgrade, home.database)
+def web_app(client: Client, kept: Kept, hooks: IntakeSettings) -> FastAPI:
+    """The web intake with everything it needs."""
+    customers = CustomersApi(kept.customers, kept.policies, hooks.api, partial(revise, client))
+    billing = BillingRecords(kept.customers, DeadLetterStore(kept.engine))
+    dispatch = TemporalDispatch(client, policies=kept.policies)
+    standing = StandingApi(customers, dispatch, TemporalAccounts(client))
+    return create_app(dispatch, hooks, billing=billing, customers=customers, standing=standing)
 
 
 def channels(home: Home) -> CourierSettings:
@@ -108,20 +127,24 @@ def channels(home: Home) -> CourierSettings:
     Raises:
         SettingError: one of their settings can't be used.
     """
-    with _setting():
+    with setting():
         return replace(CourierSettings.from_env(os.environ), state=home.state)
 
 
-@asynccontextmanager
-async def working(client: Client, home: Home, settings: CourierSettings) -> AsyncIterator[Worker]:
+def billing_accounts(home: Home) -> BillingSettings:
+    """Which billing accounts are read here.
+
+    Raises:
+        SettingError: one of their settings can't be used.
+    """
+    with setting():
+        return BillingSettings.from_env(os.environ, home.state)
+
+
+def working(client: Client, kept: Kept, settings: CourierSettings, accounts: BillingSettings) -> Worker:
     """A worker with everything it needs, not yet running."""
-    with _setting():
-        engine = database.engine(home.database)
-    try:
-        policies = Policies()
-        yield build_worker(client, policies, LiveTeller(policies, Courier(settings, SentStore(engine))))
-    finally:
-        await engine.dispose()
+    teller = LiveTeller(kept.policies, Courier(settings, SentStore(kept.engine)))
+    return build_worker(client, kept.policies, teller, billing=BillingActivities(kept.policies, client, accounts))
 
 
 async def first_to_end(home: Home, parts: Mapping[str, Coroutine[Any, Any, Any]]) -> None:
@@ -167,12 +190,3 @@ def _once(act: Callable[[], object]) -> Callable[[], None]:
             act()
 
     return first
-
-
-@contextlib.contextmanager
-def _setting() -> Iterator[None]:
-    """What refuses a setting names it already; only its kind of error says too little."""
-    try:
-        yield
-    except ValueError as error:
-        raise SettingError(str(error)) from None

@@ -14,12 +14,15 @@ from starlette.exceptions import HTTPException
 
 from sla import names
 from sla.events import AccountDelivery, Delivery
+from starter.customers_api import CustomersApi
 from starter.hook_bodies import Refused, parse, raw_body
 from starter.hook_settings import IntakeSettings
 from starter.hook_signature import BadSignature, verify
 from starter.intake import django_helpdesk, generic
 from starter.intake.django_helpdesk import Connected, Seen
-from starter.port import Dispatch, Unavailable
+from starter.port import BillingRecords, Dispatch, Unavailable
+from starter.standing_api import StandingApi
+from starter.web_billing import BillingHooks, add_billing_hooks
 
 KIB = 1024
 GENERIC_LIMIT = 256 * KIB
@@ -32,8 +35,15 @@ RETRY_AFTER = 30
 _log = logging.getLogger(__name__)
 
 
-def create_app(dispatch: Dispatch, settings: IntakeSettings) -> FastAPI:
-    """The app of the web intake."""
+def create_app(
+    dispatch: Dispatch,
+    settings: IntakeSettings,
+    *,
+    billing: BillingRecords | None = None,
+    customers: CustomersApi | None = None,
+    standing: StandingApi | None = None,
+) -> FastAPI:
+    """The app of the web intake. Without `billing` the billing hooks put everybody off; `customers`, `standing`: with their pages."""
     app = FastAPI(title="Pactkeeper intake", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     tickets: OrderedDict[tuple[str, str], Seen] = OrderedDict()
 
@@ -62,6 +72,8 @@ def create_app(dispatch: Dispatch, settings: IntakeSettings) -> FastAPI:
     async def django_helpdesk_hook(secret: str, request: Request) -> JSONResponse:
         """A ticket of django-helpdesk, as its webhooks tell it."""
         connected = _connected(settings, secret)
+        if customers is not None:
+            await customers.policies.readable()
         body = parse(await raw_body(request, HELPDESK_LIMIT))
         ticket = body.get("ticket")
         known = tickets.get((connected.source, str(ticket.get("id") if isinstance(ticket, dict) else None)))
@@ -76,6 +88,13 @@ def create_app(dispatch: Dispatch, settings: IntakeSettings) -> FastAPI:
         if len(tickets) > TICKETS_SEEN:
             tickets.popitem(last=False)
         return JSONResponse({"accepted": True, "workflow": took, "words": len(words)}, 202)
+
+    add_billing_hooks(app, BillingHooks(dispatch, settings, billing))
+
+    if standing is not None:
+        app.include_router(standing.router())
+    if customers is not None:
+        app.include_router(customers.router())
 
     @app.get("/healthz")
     async def healthz() -> PlainTextResponse:

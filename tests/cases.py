@@ -8,12 +8,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from sla.evaluate import View
-from sla.events import INCIDENT_EVENT, Delivery, Entry, Interval, Ledger, Read, StandingTold, entry, record
+from sla.events import INCIDENT_EVENT, AccountLedger, Delivery, Entry, Interval, Ledger, Read, StandingTold, entry, record
 from sla.incident import Incident, IncidentState
 from sla.perform import choose, done
 from sla.player import Player
 from sla.policy import Contract, PinnedContract
 from sla.roster import Recipient, Roster
+from sla.standing import AccountTerms
 from sla.story import Line, Script, Story
 from tests.stage import SHELF
 
@@ -162,8 +163,17 @@ def carry_out(incident: Incident, view: View) -> None:
 class World:
     """The shipped policies, and every language as told."""
 
+    def __init__(self, contract: str) -> None:
+        self.contract = contract
+
     def pin(self, contract: str, playbook: str | None, at: datetime) -> PinnedContract:
         return pinned(contract)
+
+    def terms(self, customer: str, at: datetime) -> AccountTerms:
+        return AccountTerms()
+
+    def line(self, customer: str, product: str | None) -> tuple[str, str]:
+        return "support", self.contract
 
     def roster(self, at: datetime) -> Roster:
         return roster()
@@ -177,7 +187,7 @@ def played(words: tuple[Delivery, ...], case: Case, until: datetime) -> dict[str
     order = sorted(range(len(words)), key=lambda i: (words[i].received_at, i))
     story = Story(title="a", contract=case.contract, happens=())
     script = Script(story, tuple(Line("acme", "a", words[i]) for i in order), until)
-    player = Player(script, World(), case.pinned.contract)
-    player.accounts["acme"].ledger = case.ledger
+    player = Player(script, World(case.contract), case.pinned.contract)
+    player.accounts["acme"].state.ledger = AccountLedger(**dict(case.ledger))
     player.play()
     return player.result("core", case.pinned.calendar.timetable())

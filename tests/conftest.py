@@ -9,6 +9,7 @@ from activities.attributes import ALL_KEYS
 from starter import engines
 from starter.virtual_time import start_environment
 from tests.clauses import Acts, Recorder, Told
+from tests.databases import engine, postgresql, url  # noqa: F401 - fixtures
 from tests.stage import Stage, of_clause, unmet, wanted
 
 

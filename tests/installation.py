@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class Up:
     """A running `pactkeeper up`."""
 
     folder: Path
+    also: Mapping[str, str] = field(default_factory=dict)
+    """More of its environment."""
     process: "subprocess.Popen[bytes]" = field(init=False)
 
     def __post_init__(self) -> None:
@@ -40,8 +42,9 @@ class Up:
         words = self.folder / "said"
         with words.open("ab") as out:
             self.process = subprocess.Popen(
-                [*PROGRAM, "up"], cwd=ROOT, env=environment(self.folder), stdout=out, stderr=out, start_new_session=True
-            )
+                [*PROGRAM, "up"], cwd=ROOT, env=environment(self.folder) | dict(self.also), stdout=out, stderr=out,
+                start_new_session=True,
+            )  # fmt: skip
         starts = words.read_text().count("Pactkeeper is up.")
         soon(lambda: words.read_text().count("Pactkeeper is up.") > starts or self.process.poll() is not None)
         assert self.process.poll() is None, words.read_text()

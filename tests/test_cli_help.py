@@ -35,7 +35,7 @@ def test_the_first_help_names_every_command_by_what_it_is_for(run: Run) -> None:
     code, out, _ = run("--help")
     assert code == 0
     assert "Begin with pactkeeper up" in out
-    for command in [*commands(), "policy"]:
+    for command in [*commands(), "customer", "policy"]:
         assert f" {command} " in out
 
 
@@ -57,4 +57,4 @@ def test_the_page_shows_only_what_the_commands_understand_and_print(run: Run) ->
 
 
 def cli_commands() -> list[str]:
-    return [*commands(), "policy check"]
+    return [*commands(), *(f"customer {name}" for name in cli.OF_CUSTOMERS), "policy check"]

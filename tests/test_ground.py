@@ -25,6 +25,7 @@ COME_WITH = {
     "pydantic_core": "pydantic",
     "pytz": "businesstimedelta",
     "django": "django-helpdesk",
+    "aiohttp": "localstripe",
 }
 """Imported here, and a part of what the declared package hands its users."""
 NOT_IMPORTED = {

@@ -53,7 +53,10 @@ class Account:
     async def settles(self, version: int) -> None:
         handle = self.client.get_workflow_handle(names.account_id(self.customer))
         async with asyncio.timeout(20):
-            while (await handle.query(names.LEDGER, result_type=Ledger)).version < version:
+            while True:
+                told = await handle.query(names.STATUS)
+                if told["told"] >= version and told["ready"] and not told["in_flight"]:
+                    return
                 await asyncio.sleep(0.02)
 
     def asks(self, at: datetime) -> CarryOut:

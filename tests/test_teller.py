@@ -19,7 +19,8 @@ from sla.perform import Scene
 from sla.roster import Outcome, Recipient, Roster
 from sla.steps import Step
 from tests.receivers import SECRET, log_lines, web_sink
-from worker.teller import LiveTeller, messages
+from worker.letters import messages
+from worker.teller import LiveTeller
 
 AT = datetime(2031, 7, 14, 16, 0, tzinfo=UTC)
 DANA = Recipient("dana", "webhook", None, "Dana")

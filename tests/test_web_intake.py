@@ -131,6 +131,19 @@ async def test_a_payment_event_goes_to_the_account(web: Web) -> None:
     assert (customer, word.event.event, word.occurred_at.day) == ("acme", "payment_lapsed", 1)
 
 
+@pytest.mark.parametrize(
+    "event", ["suspension_approved", "suspension_declined", "exception_granted", "exception_ended"]
+)
+async def test_what_is_an_operators_alone_no_hook_takes(web: Web, event: str) -> None:
+    answer = await web.post(
+        json.dumps({"event": event, "by": "ann", "why": "x", "until": "2031-08-01T00:00:00Z"}).encode()
+    )
+    assert answer.status_code == 422
+    allowed = "payment_lapsed, payment_current, contract_terminated"
+    assert answer.json()["error"] == f"event is '{event}', which is for operators alone; a hook takes: {allowed}"
+    assert web.untouched
+
+
 async def test_every_active_secret_signs_and_one_fitting_signature_of_several_is_enough(web: Web) -> None:
     assert (await web.post(json.dumps(OPENED).encode(), secret=OLD)).status_code == 202
     right = Webhook(SECRET).sign("msg_1", NOW, json.dumps(OPENED))

@@ -7,6 +7,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities import all_activities
+from activities.billing import BillingActivities
 from activities.policies import Policies
 from activities.steps import Teller
 from sla import names
@@ -35,6 +36,7 @@ def build_worker(
     policies: Policies,
     teller: Teller,
     *,
+    billing: BillingActivities | None = None,
     task_queue: str = names.TASK_QUEUE,
     max_cached_workflows: int = 1000,
     grace: timedelta = timedelta(seconds=10),
@@ -44,7 +46,7 @@ def build_worker(
         client,
         task_queue=task_queue,
         workflows=WORKFLOWS,
-        activities=all_activities(policies, client, teller),
+        activities=all_activities(policies, client, teller, billing),
         workflow_runner=runner(),
         max_cached_workflows=max_cached_workflows,
         graceful_shutdown_timeout=grace,

@@ -1,62 +1,212 @@
-"""The live teller: what a step says becomes one message for each person and channel, and the courier brings it."""
+"""The live teller: what a step says becomes one message for each person and channel, and the courier brings it.
+
+What many incidents say of one suspension is put by, and brought to each person in one message when their account speaks.
+"""
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
+from typing import Final
 
+from sqlalchemy.exc import SQLAlchemyError
 from temporalio.exceptions import ApplicationError
 
-from activities.calls import CarryOut
+from activities.account_wording import LISTED
+from activities.calls import CarryOut, TellAccount
 from activities.courier import Courier
-from activities.message import Address, ChannelRefused, ChannelUnavailable, Message
+from activities.message import ChannelRefused, ChannelUnavailable, Message
 from activities.policies import Policies
-from activities.wording import IncidentFacts, Item, render_batch
-from records.shelf import PolicyFileError
+from records.bundles import BundleStore, Part, PartKey, Pile
 from sla import names
 from sla.customer import Customer
-from sla.roster import Outcome, Recipient
+from sla.roster import Outcome
 from sla.steps import Step
-from worker.reference import reference
+from worker import letters
+from worker.bundling import Depositor, Patience, beating, settled, utc_now
 
-PATIENT_ATTEMPTS = 3
+PATIENT_ATTEMPTS: Final = 3
 """A channel that is down is tried so often, for about half a minute in all; after that the notice goes to the log."""
-MAX_KEY = 900
+AT_ONCE: Final = 10
+"""Messages of one telling that are under way at a time."""
+PILES: Final = 50
+FORGOTTEN: Final = timedelta(minutes=20)
+"""Parts that wait for so long are not waited for by any account: it waits ten minutes at most."""
+_REMEMBERED: Final = 20_000
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
 class LiveTeller:
-    """Tells for real: words from the templates, people from the policies, channels from the courier."""
+    """Tells for real: words from the templates, people from the policies, channels from the courier, parts in the records."""
 
-    policies: Policies
-    courier: Courier
+    def __init__(
+        self,
+        policies: Policies,
+        courier: Courier,
+        bundles: BundleStore | None = None,
+        *,
+        patience: Patience = Patience(),  # noqa: B008 - it is frozen
+    ) -> None:
+        """Without `bundles` nothing is put by: every incident's notice goes out by itself."""
+        self._policies = policies
+        self._courier = courier
+        self._store = bundles
+        self._depositor = Depositor(bundles) if bundles is not None else None
+        self._patience = patience
+        self._dealt_with: OrderedDict[PartKey, None] = OrderedDict()
 
     async def tell(self, asked: CarryOut, chosen: Sequence[tuple[Step, Outcome]], attempt: int) -> None:
-        """Bring every message; one that its channel can't take keeps no other back.
+        """Bring every message; one that its channel can't take keeps no other back. Steps of a bundle are put by.
 
         Raises:
             ApplicationError: a channel is down, and may be tried again.
         """
-        known = self.policies.customer(asked.scene.customer or "") or Customer(id=asked.scene.customer or "unknown")
-        sent = [self._bring(message, attempt) for message in messages(asked, chosen, self.policies, known)]
-        came = await asyncio.gather(*sent, return_exceptions=True)
-        failed = [error for error in came if isinstance(error, BaseException)]
-        down = [error for error in failed if isinstance(error, ChannelUnavailable)]
-        if bug := next((error for error in failed if not isinstance(error, ChannelUnavailable)), None):
-            raise bug
-        if down:
-            waits = [error.retry_after for error in down if error.retry_after is not None]
-            delay = timedelta(seconds=min(waits)) if waits else None
-            said = "; ".join(dict.fromkeys(map(str, down)))
-            raise ApplicationError(said, type="ChannelUnavailable", next_retry_delay=delay)
+        known = self._known(asked.scene.customer or "")
+        said = list(letters.said(asked, chosen, self._policies, known))
+        alone = letters.messages(asked, [(s, o) for s, o in chosen if s.bundle is None], self._policies, known)
+        now = self._bring_all(alone, attempt)
+        together = self._put_by(asked, known, [one for one in said if one[1][0].bundle is not None], attempt)
+        _raise([error for errors in await asyncio.gather(now, together) for error in errors])
+
+    async def tell_account(
+        self,
+        asked: TellAccount,
+        chosen: Sequence[tuple[Step, Outcome]],
+        attempt: int,
+        beat: Callable[[], None],
+    ) -> None:
+        """Bring what an account says, each person one message a step; below it stands what their incidents put by.
+
+        Raises:
+            ApplicationError: a channel is down, and may be tried again.
+            SQLAlchemyError, OSError: the records are down, and may be tried again.
+        """
+        known = self._known(asked.customer)
+        alone = [(s, o) for s, o in chosen if s.bundle is None]
+        together = [(_in_bundle(s, asked.customer), o) for s, o in chosen if s.bundle is not None]
+        async with beating(beat, self._patience.beat):
+            failed = await self._bring_all(_own(asked, known, alone), attempt)
+            if self._store is None:
+                failed += await self._bring_all(_own(asked, known, together), attempt)
+            elif together:
+                failed += await self._tell_together(self._store, asked, known, together, attempt)
+        _raise(failed)
+
+    async def sweep_bundles(self, older_than: timedelta = FORGOTTEN) -> int:
+        """Bring the parts that nobody came for in so long; how many bundles there were.
+
+        What a channel can't take goes to the log.
+
+        Raises:
+            SQLAlchemyError, OSError: the records are down.
+        """
+        if self._store is None:
+            return 0
+        await self._policies.readable()
+        forgotten = await self._store.forgotten(utc_now() - older_than)
+        failed: list[BaseException] = []
+        for bundle, customer in forgotten:
+            failed += await self._send(self._store, bundle, self._known(customer), None, PATIENT_ATTEMPTS + 1)
+        _raise(failed)
+        return len(forgotten)
+
+    async def _tell_together(
+        self,
+        store: BundleStore,
+        asked: TellAccount,
+        known: Customer,
+        chosen: Sequence[tuple[Step, Outcome]],
+        attempt: int,
+    ) -> list[BaseException]:
+        bundles = [step.bundle or "" for step, _ in chosen]
+        await settled(store, bundles, asked.waits_for, self._patience)
+        failed: list[BaseException] = []
+        for bundle, _ in await store.forgotten(utc_now() - FORGOTTEN, known.id):
+            if bundle not in bundles:
+                failed += await self._send(store, bundle, known, None, attempt)
+        for step, outcome in chosen:
+            failed += await self._send(store, step.bundle or "", known, (asked, step, outcome), attempt)
+        return failed
+
+    async def _send(
+        self,
+        store: BundleStore,
+        bundle: str,
+        customer: Customer,
+        account: tuple[TellAccount, Step, Outcome] | None,
+        attempt: int,
+    ) -> list[BaseException]:
+        """Close a bundle and bring what is still to be said: what it holds, and what the account says besides."""
+        piles = await store.close(bundle, customer.id, utc_now())
+        failed: list[BaseException] = []
+        for some in _batches([pile for pile in piles if pile.parts]):
+            kept = {pile: parts for pile, parts in (await store.first(some, LISTED)).items() if parts}
+            written = []
+            for pile, parts in kept.items():
+                to, lines = letters.lines_of(parts)
+                if account is None:
+                    written.append(letters.of_parts(customer, bundle, to, lines, pile.parts))
+                else:
+                    written.append(letters.of_account(account[0], customer, account[1], to, lines, pile.parts))
+            came = await self._bring_each(written, attempt)
+            if said := [pile for pile, error in zip(kept, came, strict=True) if error is None]:
+                await store.sent(said, utc_now())
+            failed += [error for error in came if error is not None]
+        if account is not None:
+            asked, step, outcome = account
+            holds = {(pile.channel, pile.recipient_id) for pile in piles}
+            failed += await self._bring_all(_own(asked, customer, [(step, outcome)], holds), attempt)
+        return failed
+
+    async def _put_by(
+        self, asked: CarryOut, customer: Customer, said: Sequence[letters.Said], attempt: int
+    ) -> list[BaseException]:
+        """Put notices by; those whose bundle went out already, and all where the records are down, go out at once."""
+        parts = [letters.part(item[0].bundle or "", asked, customer, to, item) for to, item in said]
+        todo = [(part, one) for part, one in zip(parts, said, strict=True) if part.key not in self._dealt_with]
+        if not todo:
+            return []
+        held = await self._held([part for part, _ in todo])
+        now = [one for one, kept in zip(todo, held, strict=True) if not kept]
+        written = [letters.message(asked.incident, to, [item]) for _, (to, item) in now]
+        came = await self._bring_each(written, attempt)
+        self._remember(part for (part, _), kept in zip(todo, held, strict=True) if kept)
+        self._remember(part for (part, _), error in zip(now, came, strict=True) if error is None)
+        return [error for error in came if error is not None]
+
+    async def _held(self, parts: Sequence[Part]) -> list[bool]:
+        if self._depositor is None:
+            return [False] * len(parts)
+        try:
+            return await self._depositor.put(parts)
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("notices can't be put by, and go out one by one (%s)", type(error).__name__)
+            return [False] * len(parts)
+
+    def _remember(self, parts: Iterable[Part]) -> None:
+        """So that a further attempt, with the records back or gone meanwhile, does not say in the other way what was said."""
+        for part in parts:
+            self._dealt_with[part.key] = None
+            if len(self._dealt_with) > _REMEMBERED:
+                self._dealt_with.popitem(last=False)
+
+    async def _bring_all(self, messages: Sequence[Message], attempt: int) -> list[BaseException]:
+        return [error for error in await self._bring_each(messages, attempt) if error is not None]
+
+    async def _bring_each(self, messages: Sequence[Message], attempt: int) -> list[BaseException | None]:
+        lanes = asyncio.Semaphore(AT_ONCE)
+
+        async def bring(message: Message) -> None:
+            async with lanes:
+                await self._bring(message, attempt)
+
+        return await asyncio.gather(*map(bring, messages), return_exceptions=True)
 
     async def _bring(self, message: Message, attempt: int) -> None:
         try:
-            await self.courier.send(message)
+            await self._courier.send(message)
         except ChannelRefused as error:
             await self._fall_back(message, str(error))
         except ChannelUnavailable as error:
@@ -66,104 +216,46 @@ class LiveTeller:
 
     async def _fall_back(self, message: Message, why: str) -> None:
         _log.error("a notice of %s goes to the log: %s", message.incident, why)
-        await self.courier.fall_back(message, why)
+        await self._courier.fall_back(message, why)
+
+    def _known(self, customer: str) -> Customer:
+        return self._policies.customer(customer) or Customer(id=customer or "unknown")
 
 
-def messages(
-    asked: CarryOut, chosen: Sequence[tuple[Step, Outcome]], policies: Policies, customer: Customer
+def _in_bundle(step: Step, customer: str) -> Step:
+    """The step with its bundle's whole name, as the customer's incidents call it too."""
+    account = names.account_id(customer)
+    whole = step.bundle or ""
+    return step if whole.startswith(f"{account}/") else step.model_copy(update={"bundle": f"{account}/{whole}"})
+
+
+def _batches(piles: Sequence[Pile]) -> Iterator[Sequence[Pile]]:
+    return (piles[start : start + PILES] for start in range(0, len(piles), PILES))
+
+
+def _own(
+    asked: TellAccount,
+    customer: Customer,
+    chosen: Sequence[tuple[Step, Outcome]],
+    but: Collection[tuple[str, str]] = (),
 ) -> list[Message]:
-    """What goes out: all that the steps say to one person by one channel is one message."""
-    grouped: dict[tuple[str, str], tuple[Recipient, list[Item]]] = {}
-    for recipient, item in _items(asked, chosen, policies, customer):
-        grouped.setdefault((recipient.channel, recipient.id), (recipient, []))[1].append(item)
-    return [_message(asked, recipient, items) for recipient, items in grouped.values()]
+    """What an account says to those whom its steps tell, `but` for some channels and recipients."""
+    return [
+        letters.of_account(asked, customer, step, to)
+        for step, outcome in chosen
+        for _, people in outcome.notices
+        for to in people
+        if (to.channel, names.canonical(to.id)) not in but
+    ]
 
 
-def _items(
-    asked: CarryOut, chosen: Sequence[tuple[Step, Outcome]], policies: Policies, customer: Customer
-) -> Iterator[tuple[Recipient, Item]]:
-    assignee = asked.scene.assignee
-    known = _Names(policies)
-    contact = customer.recipient(asked.scene.requester)
-    for step, outcome in chosen:
-        before, assignee = assignee, outcome.assignee or assignee
-        facts = IncidentFacts(
-            incident=asked.incident,
-            ticket=asked.ticket,
-            source=asked.state_source,
-            reference=reference(asked.state_source, asked.ticket),
-            customer=customer.id,
-            customer_name=customer.name,
-            contact=contact.id if contact else None,
-            contact_name=contact.name if contact else "",
-            priority=asked.priority,
-            priority_title=known.priority(asked.contract, asked.priority),
-            assignee=assignee,
-            assignee_name=known.member(assignee),
-            previous=before if before != assignee else None,
-            previous_name=known.member(before) if before != assignee else "",
-            contract=asked.contract_title,
-            offset_minutes=asked.offset_minutes,
-        )
-        for notice, people in outcome.notices:
-            for person in people:
-                yield person, (step, notice.model_copy(update={"to": (person.id,)}), facts)
-
-
-def _message(asked: CarryOut, recipient: Recipient, items: Sequence[Item]) -> Message:
-    subject, text = render_batch(items)
-    step, notice, facts = _lead(items, subject)
-    data = {**step.facts, "ticket": facts.ticket, "source": facts.source, "customer": facts.customer}
-    data |= {name: value for name, value in (("priority", facts.priority), ("assignee", facts.assignee)) if value}
-    if len(items) > 1:
-        data["steps"] = ", ".join(one.key for one, _, _ in items)
-    return Message(
-        key=_key(asked.incident, [one.key for one, _, _ in items], recipient.id),
-        incident=asked.incident,
-        kind=notice.kind,
-        clock=notice.clock,
-        step=notice.step,
-        clause=notice.clause,
-        channel=recipient.channel,
-        to=(Address(id=recipient.id, name=recipient.name, address=recipient.address),),
-        subject=subject,
-        text=text,
-        at=step.at,
-        data=data,
-    )
-
-
-def _lead(items: Sequence[Item], subject: str) -> Item:
-    """The item that the message is about first of all, by the words of its subject."""
-    if len(items) == 1:
-        return items[0]
-    return next((item for item in items if subject.startswith(render_batch([item])[0])), items[0])
-
-
-def _key(incident: str, steps: Sequence[str], recipient: str) -> str:
-    """`incident/step/recipient`, with the keys of all that the message says; the same at every attempt."""
-    said = "+".join(steps)
-    if len(said) > MAX_KEY - 2 * names.MAX_ID:
-        said = f"{steps[0]}+{hashlib.sha256(said.encode()).hexdigest()[:24]}"
-    return f"{incident}/{said}/{names.canonical(recipient)}"
-
-
-class _Names:
-    """What people call members and priorities; a policy file that is broken just now takes away no notice."""
-
-    def __init__(self, policies: Policies) -> None:
-        self._policies = policies
-
-    def member(self, member: str | None) -> str:
-        try:
-            person = self._policies.team().members.get(member or "")
-        except PolicyFileError:
-            return ""
-        return person.name if person is not None else ""
-
-    def priority(self, contract: str, name: str) -> str:
-        try:
-            terms = self._policies.shelf.contract(contract, self._policies.base).priorities.get(name)
-        except PolicyFileError:
-            return ""
-        return terms.title if terms is not None else ""
+def _raise(failed: Sequence[BaseException]) -> None:
+    """Raise what went wrong, if anything did: an error of ours before a channel that is down."""
+    down = [error for error in failed if isinstance(error, ChannelUnavailable)]
+    if bug := next((error for error in failed if not isinstance(error, ChannelUnavailable)), None):
+        raise bug
+    if down:
+        waits = [error.retry_after for error in down if error.retry_after is not None]
+        delay = timedelta(seconds=min(waits)) if waits else None
+        said = "; ".join(dict.fromkeys(map(str, down)))
+        raise ApplicationError(said[:2000], type="ChannelUnavailable", next_retry_delay=delay)

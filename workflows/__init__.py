@@ -10,5 +10,6 @@ WORKFLOWS: list[type] = []
 if not unsafe.in_sandbox():
     from workflows.account import AccountWorkflow
     from workflows.incident import IncidentWorkflow
+    from workflows.reconcile import ReconcileWorkflow
 
-    WORKFLOWS += [IncidentWorkflow, AccountWorkflow]
+    WORKFLOWS += [IncidentWorkflow, AccountWorkflow, ReconcileWorkflow]

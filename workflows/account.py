@@ -1,158 +1,294 @@
-"""A customer's account: its payment standing, the incidents enrolled with it, and the telling of them."""
+"""A customer's account: append an event, make the ledger anew, tell the enrolled incidents, do what is owed, wait. For ever."""
 
+import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.calls import AccountState, AccountTerms, OpenAccount, Roll, Telling
-    from sla import account, names
-    from sla.events import AccountDelivery, Ledger
+    from activities.calls import (
+        AccountTold,
+        BillingRead,
+        Look,
+        OpenAccount,
+        Outstanding,
+        ReadBilling,
+        Revise,
+        Roll,
+        TellAccount,
+        Telling,
+    )
+    from sla import names, report
+    from sla.account import Account, AccountState, AccountView
+    from sla.civil import from_us
+    from sla.events import AccountDelivery, AccountLedger, Ledger
+    from sla.standing import AccountTerms
+    from workflows.account_card import account_card, account_timer
+    from workflows.account_lines import of_line
+    from workflows.deciders import Deciders
     from workflows.messages import read_signal
 
-BATCH = 500
+BATCH = 2500
 ROLL_CALL = 500
 """The roll is counted, and closed incidents forgotten, when it has grown by so many and doubled."""
+HEARS = {names.DELIVER: AccountDelivery, names.LOOK: Look, names.REVISE: Revise}
+PATIENT = RetryPolicy(maximum_interval=timedelta(seconds=30))
+LISTED = 50
 
 
 @workflow.defn(name=names.ACCOUNT_WORKFLOW)
-class AccountWorkflow:
+class AccountWorkflow(Deciders):
     """One customer's account; it lives for ever."""
 
     @workflow.init
     def __init__(self, state: AccountState) -> None:
-        self.state = state
+        self.account = Account(state)
         self.woken = False
+        self.revised = False
+        self.looks = False
+        self.looking: asyncio.Task[None] | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.told_now = 0
+        self.timer: asyncio.Task[None] | None = None
+        self.armed: datetime | None = None
         self._enrolled = set(state.enrolled)
-        self.published = state.ledger.version
-        self._fold()
+        self.published = self.account.version
 
     @workflow.run
     async def run(self, state: AccountState) -> None:
-        if self.state.terms is None:
-            asked = OpenAccount(customer=self.state.customer, contract=self.state.contract)
-            self.state.terms = await workflow.execute_local_activity(
-                names.OPEN_ACCOUNT, asked, result_type=AccountTerms, start_to_close_timeout=timedelta(seconds=20),
-                retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)), summary="read the customer's contract",
-            )  # fmt: skip
-            self._fold()
+        if self.account.state.terms is None:
+            await self._read_terms()
             self._publish()
         while True:
+            self._show()
             await workflow.wait_condition(lambda: self.woken or self._has_work())
             # Only what woke us by an event of its own may decide this: see IncidentWorkflow._renew.
-            if self.woken and workflow.info().is_continue_as_new_suggested():
+            if (
+                self.woken
+                and workflow.info().is_continue_as_new_suggested()
+                and not self.tasks
+                and self.looking is None
+            ):
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 # Left to itself, the server carries over the memo of the start.
-                workflow.continue_as_new(self.state, memo={names.LEDGER: self.state.ledger})
+                workflow.continue_as_new(self.account.state, memo={names.LEDGER: self.account.state.ledger})
             self.woken = False
-            if self.state.told < self.state.ledger.version:
+            if self.revised or self.account.calendar_runs_out(workflow.now()):
+                self.revised = False
+                await self._read_terms()
+                self._publish()
+                self.looks = self.looks or any(line.linked for line in self.account.terms.all)
+            if self.looks and self.looking is None:
+                self.looks = False
+                self.looking = asyncio.create_task(self._look())
+            if self.account.untold():
                 await self._tell()
             elif self._roll_is_long():
                 await self._count_roll()
+            else:
+                self._begin()
+                self._arm()
+
+    # What comes in
 
     @workflow.signal(dynamic=True)
     def heard(self, name: str, args: Sequence[RawValue]) -> None:
         """Every signal of every name; what cannot be read is kept as a dead letter, and nothing raises."""
-        word, why, text = read_signal(name, args, workflow.payload_converter(), {names.DELIVER: AccountDelivery})
+        word, why, text = read_signal(name, args, workflow.payload_converter(), HEARS)
         if isinstance(word, AccountDelivery):
-            self.state.log.append(word)
-            self.state.heard_at = max(word.received_at, self.state.heard_at or word.received_at)
-            self._fold()
-            self._publish()
+            self.hear(word)
+        elif isinstance(word, Look):
+            self.looks = True
+        elif isinstance(word, Revise):
+            self.revised = True
         else:
-            letter = {"at": workflow.now().isoformat(), "name": name[:200], "why": why[:500], "what": text}
-            self.state.dead_letters = [*self.state.dead_letters, letter][-200:]
+            self.account.put_aside(workflow.now(), name, why, text)
         self.woken = True
 
-    @workflow.update(name=names.ENROL, description="Enrol an incident and read the ledger, in one act.")
-    async def enrol(self, incident: str) -> Ledger:
+    def hear(self, word: AccountDelivery) -> None:
+        """Take one word; what it changes is there to be read in the very task in which it came."""
+        self.account.hear(word)
+        self._publish()
+        self.woken = True
+
+    @workflow.update(name=names.ENROL, description="Enrol an incident and read the ledger of its line, in one act.")
+    async def enrol(self, incident: str, line: str | None = None) -> Ledger:
         """Enrolling and reading are one atomic act: no incident can miss a suspension."""
-        await workflow.wait_condition(lambda: self.state.terms is not None)
-        if incident not in self._enrolled:
-            self.state.enrolled.append(incident)
-            self._enrolled.add(incident)
-            self.woken = True
-        return self.state.ledger
+        await workflow.wait_condition(lambda: self.account.state.terms is not None)
+        known = incident in self._enrolled
+        self._enrolled.add(incident)
+        self.woken = self.woken or not known
+        return Ledger(**dict(self.account.enrol(incident, line, known)))
+
+    # What is asked
 
     @workflow.query(name=names.LEDGER, description="The ledger: standing, since when, every stretch of suspension.")
-    def ledger(self) -> Ledger:
+    def ledger(self) -> AccountLedger:
         """What a step asks before it speaks."""
-        return self.state.ledger
+        return self.account.state.ledger
 
-    @workflow.query(name=names.STATUS, description="Standing, what was told, who is enrolled.")
-    def status(self) -> dict[str, Any]:
-        """The account as `status --json` prints it."""
-        return {
-            "customer": self.state.customer,
-            "standing": self.state.ledger.standing,
-            "since": None if self.state.ledger.since is None else self.state.ledger.since.isoformat(),
-            "version": self.state.ledger.version,
-            "told": self.state.told,
-            "ready": self.state.terms is not None,
-            "enrolled": len(self.state.enrolled),
-            "events": len(self.state.log),
-            "dead_letters": self.state.dead_letters,
-        }
+    @workflow.query(name=names.WAKE, description="For which moment the timer is armed; none: no timer.")
+    def wake(self) -> str | None:
+        """The moment at which this account wakes by itself."""
+        return None if self.armed is None else self.armed.isoformat()
 
-    def _fold(self) -> None:
-        """Read the log anew; only a ledger that says something else gets a new version. Nothing is said before the terms are known."""
-        if self.state.terms is None:
-            return
-        ledger = account.fold(self.state.log, suspends=self.state.terms.suspends, version=self.state.ledger.version)
-        if ledger != self.state.ledger:
-            self.state.ledger = ledger.model_copy(update={"version": ledger.version + 1})
-        standing = f"**{self.state.ledger.standing}**"
-        since = (
-            "" if self.state.ledger.since is None else f" since {self.state.ledger.since.isoformat(timespec='minutes')}"
-        )
-        workflow.set_current_details(
-            f"{self.state.customer}: {standing}{since}; {len(self.state.enrolled)} incidents enrolled"
-        )
+    @workflow.query(
+        name=names.STATUS,
+        description="Standing of each line, what was told, who is enrolled. Argument: a moment (ISO 8601), or none for the last one.",
+    )
+    def status(self, at: str | None = None) -> dict[str, Any]:
+        """The account as `standing --json` prints it."""
+        state = self.account.state
+        view = self._view(at) if state.terms is not None else None
+        told = {} if view is None else report.account(view, state.log)
+        return {"standing": "current", "since": None} | told | {
+            "customer": state.customer,
+            "version": self.account.version,
+            "told": self.account.version if not self.account.untold() else state.told,
+            "ready": state.terms is not None and not self.revised,
+            "in_flight": len(self.tasks) + (0 if view is None or not self.account.terms.lines else len(view.owed)),
+            "looking": self.looks or self.looking is not None,
+            "enrolled": len(state.enrolled),
+            "events": len(state.log),
+            "of_line": {} if view is None else of_line(self.account, view),
+            "dead_letters": [letter.model_dump(mode="json") for letter in state.dead_letters],
+        }  # fmt: skip
+
+    def _view(self, at: str | None = None) -> AccountView:
+        return self.account.view(datetime.fromisoformat(at) if at else workflow.now())
+
+    # What goes out
+
+    async def _read_terms(self) -> None:
+        at = workflow.now()
+        asked = OpenAccount(customer=self.account.state.customer, contract=self.account.state.contract, at=at)
+        terms = await workflow.execute_local_activity(
+            names.OPEN_ACCOUNT, asked, result_type=AccountTerms, start_to_close_timeout=timedelta(seconds=20),
+            retry_policy=PATIENT, summary="read the customer's contract",
+        )  # fmt: skip
+        self.account.take_terms(terms, at)
+        self.woken = True
 
     def _publish(self) -> None:
         """Put the ledger where a step reads it without asking us, in the very task in which it changed."""
-        if self.state.ledger.version != self.published:
-            workflow.upsert_memo({names.LEDGER: self.state.ledger})
-            self.published = self.state.ledger.version
+        if self.account.version != self.published:
+            workflow.upsert_memo({names.LEDGER: self.account.state.ledger})
+            self.published = self.account.version
 
     def _has_work(self) -> bool:
-        return self.state.told < self.state.ledger.version or self._roll_is_long()
+        return bool(self.account.untold()) or self._roll_is_long()
 
     def _roll_is_long(self) -> bool:
-        return len(self.state.enrolled) >= max(ROLL_CALL, 2 * self.state.counted)
+        return len(self.account.state.enrolled) >= max(ROLL_CALL, 2 * self.account.state.counted)
 
     async def _tell(self) -> None:
-        version = self.state.ledger.version
-        ledger, at = self.state.ledger, self.state.heard_at or workflow.now()
-        roll = list(self.state.enrolled)
-        for start in range(0, len(roll), BATCH):
-            batch = tuple(roll[start : start + BATCH])
-            gone = await workflow.execute_activity(
-                names.TELL_INCIDENTS, Telling(customer=self.state.customer, ledger=ledger, at=at, incidents=batch), result_type=Roll,
-                start_to_close_timeout=timedelta(minutes=10), heartbeat_timeout=timedelta(seconds=30),
-                retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
-                summary=f"tell {len(batch)} incidents: {ledger.standing}",
-            )  # fmt: skip
-            self._forget(gone.incidents)
-        self.state.told = version
+        version, at = self.account.version, self.account.state.heard_at or workflow.now()
+        told = 0
+        for ledger in self.account.untold():
+            roll = self.account.of_line(ledger.line)
+            for start in range(0, len(roll), BATCH):
+                batch = tuple(roll[start : start + BATCH])
+                asked = Telling(customer=self.account.state.customer, ledger=ledger, at=at, incidents=batch)
+                summary = f"tell {len(batch)} incidents: {ledger.standing}"
+                gone = await self._patiently(names.TELL_INCIDENTS, asked, Roll, summary)
+                self._forget(gone.incidents)
+                told += len(batch) - len(gone.incidents)
+        self.account.state.told = version
+        self.told_now = told
+        self.woken = True
 
     async def _count_roll(self) -> None:
         gone: list[str] = []
-        roll = list(self.state.enrolled)
+        roll = list(self.account.state.enrolled)
         for start in range(0, len(roll), BATCH):
-            came = await workflow.execute_activity(
-                names.COUNT_ROLL, Roll(incidents=tuple(roll[start : start + BATCH])), result_type=Roll,
-                start_to_close_timeout=timedelta(minutes=10), heartbeat_timeout=timedelta(seconds=30),
-                retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)), summary="which incidents are closed",
-            )  # fmt: skip
-            gone += came.incidents
+            batch = Roll(incidents=tuple(roll[start : start + BATCH]))
+            gone += (await self._patiently(names.COUNT_ROLL, batch, Roll, "which incidents are closed")).incidents
         self._forget(tuple(gone))
-        self.state.counted = len(self.state.enrolled)
+        self.account.state.counted = len(self.account.state.enrolled)
+        self.woken = True
+
+    async def _patiently(self, name: str, asked: Any, result: Any, summary: str) -> Any:
+        return await workflow.execute_activity(
+            name, asked, result_type=result, start_to_close_timeout=timedelta(minutes=30), heartbeat_timeout=timedelta(seconds=30),
+            retry_policy=PATIENT, summary=summary,
+        )  # fmt: skip
 
     def _forget(self, gone: tuple[str, ...]) -> None:
-        closed = set(gone)
-        self.state.enrolled = [incident for incident in self.state.enrolled if incident not in closed]
-        self._enrolled = set(self.state.enrolled)
+        self.account.forget(gone)
+        self._enrolled = set(self.account.state.enrolled)
+
+    def _begin(self) -> None:
+        """Begin all that the account itself owes, beside the loop."""
+        view = self._view()
+        # Terms without lines were read before an account said anything itself; so their histories replay, for nothing.
+        if not view.owed or not self.account.terms.lines:
+            return
+        self.account.begin(view.owed)
+        task = asyncio.create_task(self._say(view))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _say(self, view: AccountView) -> None:
+        state, first = self.account.state, self.account.terms.all[0]
+        table = first.table
+        offset = timedelta() if table is None else table.to_local(workflow.now()).utcoffset() or timedelta()
+        asked = TellAccount(
+            customer=state.customer, steps=view.owed, incidents=tuple(state.enrolled[:LISTED]), enrolled=len(state.enrolled),
+            waits_for=self.told_now or len(state.enrolled), contract=first.contract, contract_title=first.contract_title,
+            offset_minutes=int(offset.total_seconds() // 60),
+        )  # fmt: skip
+        self.told_now = 0
+        said = ", ".join(dict.fromkeys(step.kind for step in view.owed))
+        told: AccountTold = await self._patiently(names.TELL_ACCOUNT, asked, AccountTold, f"say: {said}")
+        self.account.finish(view.owed, told.outcomes)
+        self.woken = True
+
+    async def _look(self) -> None:
+        """Read the customer's payments where they are kept. Asked again meanwhile, we read again: the last answer counts."""
+        out = [
+            Outstanding(line=line, reference=due.reference, since=from_us(due.start), terminated=due.terminated)
+            for line, due in self.account.dues
+        ]
+        asked = ReadBilling(customer=self.account.state.customer, outstanding=tuple(out))
+        try:
+            read: BillingRead = await workflow.execute_activity(
+                names.READ_BILLING, asked, result_type=BillingRead, start_to_close_timeout=timedelta(minutes=2),
+                retry_policy=RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=5)),
+                summary="read the customer's payments",
+            )  # fmt: skip
+            for word in read.words:
+                self.hear(word)
+        except ActivityError as error:
+            self.account.put_aside(workflow.now(), names.LOOK, str(error.cause or error), asked.model_dump_json())
+        finally:
+            self.looking = None
+            self.woken = True
+
+    # What the operator sees, and when we wake
+
+    def _show(self) -> None:
+        if self.account.state.terms is not None:
+            workflow.set_current_details(account_card(self._view(), self.account))
+
+    def _arm(self) -> None:
+        """One lazy timer, as an incident's."""
+        at = self._view().look_again_at
+        if at is None or (self.armed is not None and self.armed <= at):
+            return
+        if self.timer is not None:
+            self.timer.cancel()
+        self.armed = at
+        self.timer = asyncio.create_task(self._wake(at, account_timer(self._view())))
+
+    async def _wake(self, at: datetime, summary: str) -> None:
+        left = at - workflow.now()
+        with suppress(asyncio.CancelledError):
+            if left > timedelta(0):
+                await workflow.sleep(left, summary=summary)
+            self.armed = self.timer = None
+            self.woken = True

@@ -1,8 +1,9 @@
 """What an incident comes to for a person, in sentences: what matters most, who has it, what to do, why clocks stand still."""
 
 from datetime import UTC, datetime
+from typing import Any
 
-from sla import names
+from sla import names, report
 from sla.evaluate import View
 from sla.incident import Incident
 from workflows.words import STOPS, base_of, due_of, plain, when
@@ -31,7 +32,9 @@ def headline(view: View, incident: Incident) -> str:
         return f"{word}: {', '.join(clock.name for clock in late)}, due {due}, still owed."
     if view.phase == "suspended":
         clause = f" ({contract.suspension.clause})" if contract.suspension else ""
-        return f"Support is suspended since {when(table, view.ledger.since)}{clause}; no clock runs."
+        ended = view.standing == "terminated"
+        said = "Support has ended with the contract" if ended else "Support is suspended"
+        return f"{said} since {when(table, view.ledger.since_at(view.now))}{clause}; no clock runs."
     if view.phase == "held":
         clause = f" ({contract.contacts.clause})" if contract.contacts else ""
         return f"Held: who asks is no authorized contact{clause}."
@@ -68,8 +71,8 @@ def to_do(view: View, incident: Incident, ticket: str) -> str:
         case "closed":
             return f"nothing; `pactkeeper reopen {ticket} --by YOU` if it is not over"
         case "suspended":
-            customer = names.canonical(incident.state.customer)
-            return f"nothing, until the customer has paid; then `pactkeeper resume {customer}`"
+            until = "there is a contract again" if view.standing == "terminated" else "the customer has paid"
+            return f"nothing, until {until}; then `pactkeeper resume {names.canonical(incident.state.customer)}`"
         case "held":
             return f"ask a contact of the company; then `pactkeeper authorize {ticket} --by CONTACT`, or `decline`"
         case "discarded" if not declined(incident):
@@ -90,6 +93,8 @@ def to_do(view: View, incident: Incident, ticket: str) -> str:
 
 def standing_still(view: View, incident: Incident) -> str | None:
     """Why a clock does not run, in a sentence; None while all do or none has to."""
+    if view.phase == "suspended" and view.standing == "terminated":
+        return "the contract has ended; each goes on with exactly what was left when there is one again"
     if view.phase == "suspended":
         return "the customer is not current with its payments; each goes on with exactly what was left"
     if view.phase == "waiting":
@@ -109,6 +114,49 @@ def standing_still(view: View, incident: Incident) -> str | None:
     if view.phase == "dispositioned":
         return f"it was dispositioned as {_disposition(view)}, so no promise is met or missed"
     return None
+
+
+def payments(view: View, incident: Incident) -> str | None:
+    """What the customer's payments mean for the incident, in a sentence; None while they mean nothing, or the clocks say it."""
+    contract, ledger = incident.pinned.contract, view.ledger
+    if view.standing == "current" or view.phase in ("suspended", "closed"):
+        return None
+    table = incident.pinned.calendar.timetable()
+    since = f" since {when(table, ledger.since)}" if ledger.since is not None else ""
+    if not contract.suspends or contract.suspension is None:
+        return f"a payment is outstanding{since}; this contract does not suspend support"
+    if view.standing in ("suspended", "terminated"):
+        if view.priority in contract.suspension.serves:
+            said = "the end of the contract" if view.standing == "terminated" else "the suspension"
+            return f"served in spite of {said} (contract: {', '.join(contract.suspension.serves)})"
+        return f"support is {view.standing} since {when(table, ledger.since_at(view.now))}"
+    ahead = min((one.start for one in ledger.suspended if one.start > view.now), default=None)
+    then = f"support will be suspended from {when(table, ahead)} unless it is paid" if ahead is not None else ""
+    if (exception := ledger.exception(view.now)) is not None:
+        by = plain(exception.by.partition("@")[0])
+        until = f"served by an exception of {by} until {when(table, exception.end)}: {plain(exception.why)}"
+        return f"{until}; {then}" if then and ahead != exception.end else until
+    if ahead is not None:
+        return f"payment outstanding{since}; {then}"
+    asks = contract.suspension.mode == "approval"
+    return f"payment outstanding{since}; support goes on{' unless somebody approves its suspension' if asks else ''}"
+
+
+def support(view: View, incident: Incident) -> dict[str, Any]:
+    """The same as data, times in the calendar's offset: `status --json` has it."""
+    ledger, table = view.ledger, incident.pinned.calendar.timetable()
+    ahead = min((one.start for one in ledger.suspended if one.start > view.now), default=None)
+    exception = ledger.exception(view.now) if view.standing != "current" else None
+    return {
+        "line": ledger.line or None,
+        "since": report.local(table, ledger.since_at(view.now)),
+        "why": ledger.why,
+        "suspends_at": report.local(table, ahead),
+        "exception": None
+        if exception is None
+        else {"by": exception.by, "why": exception.why, "until": report.local(table, exception.end)},
+        "means": payments(view, incident),
+    }
 
 
 def declined(incident: Incident) -> bool:

@@ -14,7 +14,7 @@ from sla.owed import duration_text
 from sla.policy import Contract
 from sla.steps import Planned, Step
 from sla.timetable import Timetable
-from workflows.advice import declined, headline, standing_still, to_do, who
+from workflows.advice import declined, headline, payments, standing_still, to_do, who
 from workflows.words import STOPS, base_of, due_of, listed, moment, plain, short, soon, tells, when
 
 MARKS = {
@@ -55,6 +55,8 @@ def card(view: View, incident: Incident) -> str:
     lines += ["", "**Clocks**", *(_clock(clock, contract, table) for clock in view.clocks)]
     if why := standing_still(view, incident):
         lines.append(f"**Why the clocks stand still:** {why}")
+    if said := payments(view, incident):
+        lines.append(f"**Payments:** {said}")
     if view.plan:
         lines += ["", "**Next, unless something happens first**", *(_step(step, table) for step in view.plan[:5])]
         if len(view.plan) > 5:

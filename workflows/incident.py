@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from sla.incident import Incident, IncidentState
     from sla.policy import PinnedContract
     from sla.proof import proof
+    from workflows.advice import support
     from workflows.card import card, details, timer_summary
     from workflows.messages import read_signal
     from workflows.operators import Operators
@@ -134,7 +135,8 @@ class IncidentWorkflow(Operators):
             "number": self.incident.state.number,
             "customer": self.incident.state.customer,
             "contract": {"name": self.incident.pinned.contract.name, "version": self.incident.pinned.version},
-            "standing": view.ledger.standing,
+            "standing": view.standing,
+            "support": support(view, self.incident),
             "next_change_at": report.local(self._table(), view.next_change_at),
             "in_flight": view.in_flight,
             "dead_letters": [letter.model_dump(mode="json") for letter in self.incident.state.dead_letters],

@@ -1,17 +1,17 @@
 """Reading what was sent: a word that this code knows, or the reason why not, with what came as text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 from temporalio.common import RawValue
 from temporalio.converter import PayloadConverter
 
-from activities.calls import StandingWord, Words
+from activities.calls import Look, Revise, StandingWord, Words
 from sla import names
 from sla.events import AccountDelivery, Delivery
 
-KINDS: dict[str, type[Delivery] | type[Words] | type[StandingWord]] = {
+KINDS: dict[str, type] = {
     names.DELIVER: Delivery,
     names.DELIVER_ALL: Words,
     names.STANDING_TOLD: StandingWord,
@@ -19,11 +19,11 @@ KINDS: dict[str, type[Delivery] | type[Words] | type[StandingWord]] = {
 
 
 def read_signal(
-    name: str, args: Sequence[RawValue], converter: PayloadConverter, kinds: dict[str, type] | None = None
-) -> tuple[Delivery | Words | AccountDelivery | StandingWord | None, str, str]:
+    name: str, args: Sequence[RawValue], converter: PayloadConverter, kinds: Mapping[str, type] | None = None
+) -> tuple[Delivery | Words | AccountDelivery | StandingWord | Look | Revise | None, str, str]:
     """The word, or None with one sentence why and the payload as text (capped). Raises nothing."""
     text = " ".join(raw.payload.data[:1000].decode("utf-8", "replace") for raw in args)[:2000]
-    known = kinds or KINDS
+    known: Mapping[str, type] = kinds or KINDS
     kind = known.get(name)
     if kind is None:
         return None, f"no signal is called {name[:80]!r}; there are: {', '.join(known)}", text
@@ -31,9 +31,9 @@ def read_signal(
         return None, f"{name} carries one argument, got {len(args)}", text
     try:
         word: Any = converter.from_payload(args[0].payload, kind)
-        if not isinstance(word, Delivery | Words | AccountDelivery | StandingWord):
-            return None, f"{name} carries a {kind.__name__}, got {type(word).__name__}", text
-        return word, "", text
+        if isinstance(word, kind):
+            return word, "", text  # type: ignore[return-value]
+        return None, f"{name} carries a {kind.__name__}, got {type(word).__name__}", text
     except ValidationError as error:
         first = error.errors()[0]
         return None, f"{'.'.join(str(p) for p in first['loc']) or name}: {first['msg']}", text

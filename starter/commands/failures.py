@@ -36,12 +36,13 @@ def told(error: Exception) -> int:
 
 def sentences(error: Exception) -> list[str] | None:
     """What a known error says; None: nobody foresaw it."""
+    from records.customers import CustomerRefused
     from records.shelf import PolicyFileError
     from sla.errors import PolicyError, QuestionError
     from starter.connect import UnreachableError
     from starter.state_dir import ServerError
 
-    known = (RefusalError, SettingError, UnreachableError, ServerError, PolicyError, QuestionError)
+    known = (RefusalError, SettingError, UnreachableError, ServerError, PolicyError, QuestionError, CustomerRefused)
     if isinstance(error, known):
         return [str(error)]
     if isinstance(error, PolicyFileError):

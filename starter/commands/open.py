@@ -5,14 +5,17 @@ from typing import Annotated, Any
 from temporalio.client import Client
 
 from activities import dispatch
+from activities.message import one_line
 from activities.policies import Policies
 from sla import names
 from sla.events import Delivery, Opened
 from starter.commands import send, terminal
 from starter.commands.act import report, standing
+from starter.commands.customers_here import known, policies_here
 from starter.commands.failures import RefusalError
 from starter.commands.find import latest
 from starter.commands.options import At, Body, Json, Key, argument, fields_of, made, moment, option, text_of, word_key
+from starter.commands.show import unpaid
 from starter.connect import ask
 from starter.home import Home
 from worker.reference import OWN_SOURCE, reference
@@ -45,9 +48,9 @@ def open_ticket(
     """
     if not ticket.strip() or not source.strip():
         raise RefusalError(f"{'SOURCE' if ticket.strip() else 'TICKET'} is empty; write a name, such as 4711", 2)
-    policies = Policies()
+    policies = policies_here(Home.here())
     whose = _whose(policies, customer, by)
-    terms = policies.contract(whose, contract)
+    terms = policies.contract(whose, policies.line(whose, contract, product)[1])
     if priority is not None and priority not in terms.priorities:
         raise RefusalError(f"--priority is {priority!r}; {terms.name} knows {', '.join(terms.priorities)}", 2)
     event = made(
@@ -80,21 +83,26 @@ def open_ticket(
     called = reference(source, ticket)
     terminal.show(f"Opened {called} for {whose} under {terms.name}, as {taken}")
     report(called, told)
+    if told is not None and told["phase"] == "suspended":
+        terminal.show(
+            f"{unpaid(told)[0].upper()}{unpaid(told)[1:]}: it is taken in, and its clocks start when support goes on."
+        )
+    elif told is not None and (means := told.get("support", {}).get("means")):
+        terminal.show(f"Payments: {one_line(means)}")
 
 
 def _whose(policies: Policies, customer: str | None, by: str) -> str:
     """The customer, from the option or from who asks."""
-    whose = customer or policies.shelf.customer_of(by)
-    known = ", ".join(policies.shelf.customers()) or "none yet"
+    whose = customer or policies.customer_of(by)
     if whose is None:
         raise RefusalError(
-            f"--by is {by}, whom no customer has among its contacts; write --customer and one of: {known}", 2
+            f"--by is {by}, whom no customer has among its contacts; write --customer and one of: {known(policies)}", 2
         )
     if not whose.strip():
-        raise RefusalError(f"--customer is empty; write one of: {known}", 2)
+        raise RefusalError(f"--customer is empty; write one of: {known(policies)}", 2)
     if policies.customer(whose) is None:
         terminal.note(
-            f"no file in policies/customers/ tells of {whose!r} (there are: {known}), "
+            f"no customer {whose!r} is known (there are: {known(policies)}), "
             f"so it comes under {policies.contract_name(whose, None)}, the default contract"
         )
     return whose

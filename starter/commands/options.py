@@ -23,6 +23,8 @@ def argument(metavar: str, tells: str) -> Any:
     return typer.Argument(metavar=metavar, show_default=False, help=tells)
 
 
+EARLIEST = 1971
+"""What happened before that year has no place in any account or contract."""
 AT_HELP = (
     "When it happened, if not now: 2031-07-11T16:00-07:00 or 2031-07-11T23:00Z; "
     "without an offset it is this machine's local time, and you are told so."
@@ -58,6 +60,8 @@ def moment(text: str | None, option: str = "--at") -> datetime:
                 f"{option} is {text!r}, which no calendar here reaches; write a time of our days", 2
             ) from None
         note(f"{option} {text} is taken as {at.isoformat()}, by this machine's time zone")
+    if at.year < EARLIEST:
+        raise RefusalError(f"{option} is {text}, which lies before {EARLIEST}; write a time of our days", 2)
     if at > now:
         raise RefusalError(f"{option} is {text}, which lies ahead; write when it happened, or leave it out for now", 2)
     return at.astimezone(UTC)

@@ -12,6 +12,7 @@ from starter.commands.options import option
 from starter.home import STATE_VARIABLE, Home
 
 if TYPE_CHECKING:
+    from records.customer_files import Seeded
     from starter.up import Running
 
 Port = Annotated[int | None, typer.Option(metavar="PORT", min=1, max=65535, show_default=False)]
@@ -46,7 +47,7 @@ def up(
     _note_broken_policies()
 
     def ready(running: Running) -> None:
-        for words in addresses(running):
+        for words in (*addresses(running), *news(running.seeded)):
             terminal.note(words)
 
     async def run() -> None:
@@ -92,14 +93,18 @@ def worker() -> None:
     """
     from starter import logs
     from starter.connect import connect
-    from starter.up import channels, first_to_end, until_stopped, working
+    from starter.kept import read_here, recorded
+    from starter.up import billing_accounts, channels, first_to_end, until_stopped, working
 
     home = Home.here()
     logs.write_to(None)
 
     async def run() -> None:
-        client = await connect(home)
-        async with working(client, home, channels(home)) as ready:
+        settings, accounts = channels(home), billing_accounts(home)
+        async with recorded(home) as kept:
+            client = await connect(home)
+            await read_here(home, kept)
+            ready = working(client, kept, settings, accounts)
             terminal.note(
                 f"The worker asks {client.service_client.config.target_host} for tasks of {ready.task_queue}."
             )
@@ -116,31 +121,33 @@ def web(
 
     Example: TEMPORAL_ADDRESS=temporal:7233 pactkeeper web --port 8400
     """
-    from activities.policies import Policies
     from starter import logs
     from starter.connect import connect
-    from starter.dispatch import TemporalDispatch
-    from starter.up import first_to_end, intake, until_stopped
-    from starter.web import create_app
+    from starter.kept import read_here, recorded
+    from starter.up import first_to_end, intake, until_stopped, web_app
     from starter.web_server import WebServer
 
     home = Home.here()
     logs.write_to(None)
 
     async def run() -> None:
-        hooks = intake(home)
-        client = await connect(home)
-        ready = WebServer(create_app(TemporalDispatch(client, policies=Policies()), hooks), host, port)
-        terminal.note(
-            f"The web intake listens at {ready.url}, for Temporal at {client.service_client.config.target_host}."
-        )
-        await first_to_end(home, {"the web intake": ready.run()})
+        async with recorded(home) as kept:
+            hooks = intake(home, kept.policies)
+            client = await connect(home)
+            await read_here(home, kept)
+            ready = WebServer(web_app(client, kept, hooks), host, port)
+            terminal.note(
+                f"The web intake listens at {ready.url}, for Temporal at {client.service_client.config.target_host}."
+            )
+            await first_to_end(home, {"the web intake": ready.run()})
 
     until_stopped(run)
 
 
 def setup() -> None:
-    """Make a Temporal server and the database ready: search attributes and tables. Doing it again changes nothing.
+    """Make a Temporal server and the database ready: search attributes, the reconciler's schedule, tables.
+
+    Doing it again changes nothing.
 
     Example: TEMPORAL_ADDRESS=temporal:7233 pactkeeper setup
     """
@@ -148,16 +155,28 @@ def setup() -> None:
 
     from activities.attributes import ALL_KEYS
     from starter.connect import connect
+    from starter.kept import prepare_records
+    from starter.schedules import ensure_schedule
     from starter.search_attributes import register
-    from starter.up import prepare_records
 
     home = Home.here()
 
-    async def prepare() -> str:
+    async def prepare() -> tuple[str, "Seeded"]:
         client = await connect(home)
         await register(client, ALL_KEYS)
-        await prepare_records(home)
-        return client.service_client.config.target_host
+        await ensure_schedule(client)
+        return client.service_client.config.target_host, await prepare_records(home)
 
-    where = asyncio.run(prepare())
+    where, seeded = asyncio.run(prepare())
     terminal.note(f"Temporal at {where} knows the search attributes, and the database of records is up to date.")
+    for words in (*seeded.broken, *news(seeded)):
+        terminal.note(words)
+
+
+def news(seeded: "Seeded") -> list[str]:
+    """What an operator should know of the customers' files."""
+    said = list(seeded.refused)
+    if seeded.added:
+        said.append(f"Customers taken up from their files: {', '.join(seeded.added)}.")
+    hold = "says something else than the records, which hold; `pactkeeper customer import"
+    return [*said, *(f"{file} {hold} {shlex.quote(file)}` takes it up" for file in seeded.differ)]

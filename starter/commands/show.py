@@ -13,7 +13,6 @@ from workflows.card import MARKS, MAY
 
 STANDS_STILL = {
     "waiting": "we wait for the customer's answer",
-    "suspended": "support is suspended, for the customer is not current with its payments",
     "held": "the requester is no authorized contact; a contact of the company must authorize the request",
     "discarded": "the request is not in a language that the contract serves, or was declined",
     "dispositioned": "it is no covered incident",
@@ -76,14 +75,27 @@ def body(told: Mapping[str, Any], now: datetime) -> Iterator[RenderableType]:
     """The clocks, and why they stand still."""
     yield clocks(told["clocks"], now)
     states = {clock["state"] for clock in told["clocks"].values()}
-    why = STANDS_STILL.get(told["phase"])
+    why = unpaid(told) if told["phase"] == "suspended" else STANDS_STILL.get(told["phase"])
     if why and (told["phase"] != "waiting" or "paused" in states):
         ground = f" ({told['disposition'].replace('_', ' ')})" if told["disposition"] else ""
         yield Text(f"Why the clocks stand still: {why}{ground}", style="yellow")
+    if means := told.get("support", {}).get("means"):
+        yield Text(f"Payments: {one_line(means)}", style="yellow")
     if told["phase"] == "resolved":
         yield Text(f"Resolved by a {str(told['resolution']).replace('_', ' ')}", style="green")
     for remark in told["attention"]:
         yield Text(f"Look at this: {one_line(remark)}", style="bold yellow")
+
+
+def unpaid(told: Mapping[str, Any]) -> str:
+    """Why support is suspended, and since when, as far as the incident knows."""
+    support = told.get("support", {})
+    since = f" since {terminal.moment(support['since'])}" if support.get("since") else ""
+    if told.get("standing") == "terminated":
+        return f"support has ended{since}, with the contract"
+    why = support.get("why") or ""
+    named = why[why.index("(") :] if "(" in why else ""
+    return f"support is suspended{since}, for the customer is not current with its payments{' ' if named else ''}{one_line(named)}"
 
 
 def clocks(told: Mapping[str, Mapping[str, Any]], now: datetime) -> RenderableType:

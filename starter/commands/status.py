@@ -1,10 +1,11 @@
 """`status`: one incident as a page, or the open ones as a list, the most urgent first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecution
 
@@ -57,7 +58,7 @@ async def _one(client: Client, ticket: str, source: str | None, json: bool) -> N
 
 async def _several(client: Client, customer: str | None, closed: bool, limit: int, json: bool) -> None:
     standing = None if customer is None else await _standing(client, customer)
-    rows = [_listed(e) async for e in listed(client, customer=customer, closed=closed, limit=limit)]
+    rows = [row_of(e) async for e in listed(client, customer=customer, closed=closed, limit=limit)]
     rows.sort(key=lambda row: (row["clocks"] != "missed", row["next_due"] or "9999", row["incident"]))
     if json:
         terminal.as_json({"incidents": rows} if customer is None else {"customer": standing, "incidents": rows})
@@ -69,11 +70,7 @@ async def _several(client: Client, customer: str | None, closed: bool, limit: in
     if not rows:
         terminal.show("No incident is open." if not closed else "There is no incident yet.")
         return
-    now = datetime.now(UTC)
-    made = terminal.table(*COLUMNS, f"next due ({terminal.offset(now.astimezone())})", "", "assignee")
-    for row in rows:
-        terminal.row(made, _cells(row, now))
-    terminal.show(made)
+    terminal.show(listing(rows, datetime.now(UTC)))
     if len(rows) == limit:
         terminal.note(f"only the first {limit} are listed; `--limit` lists more")
 
@@ -86,7 +83,16 @@ async def _standing(client: Client, customer: str) -> dict[str, Any] | None:
         return None
 
 
-def _listed(execution: WorkflowExecution) -> dict[str, Any]:
+def listing(rows: Sequence[Mapping[str, Any]], now: datetime) -> RenderableType:
+    """Incidents as a table."""
+    made = terminal.table(*COLUMNS, f"next due ({terminal.offset(now.astimezone())})", "", "assignee")
+    for row in rows:
+        terminal.row(made, _cells(row, now))
+    return made
+
+
+def row_of(execution: WorkflowExecution) -> dict[str, Any]:
+    """An incident as the server's index has it."""
     source, ticket, link = parts(execution.id)
     shown = {name: execution.typed_search_attributes.get(key) for name, key in KEYWORDS.items()}
     due = execution.typed_search_attributes.get(NEXT_DUE)

@@ -30,6 +30,7 @@ COLOURS = {
     "discarded": "dim",
     "dispositioned": "dim",
     "lapsed": "yellow",
+    "terminated": "red",
     "current": "green",
 }
 BAR = 10

@@ -1,7 +1,8 @@
-"""The generic source: one event of a story as a body, for helpdesks that can be taught to send it.
+"""The generic sources: one event of a story as a body, for helpdesks and billing systems that can be taught to send it.
 
 {"ticket": "4711", "event": "opened", "at": "2031-07-11T16:00:00-07:00", "priority": "P1", "by": "ann@acme.example"}
 {"event": "payment_lapsed", "at": "2031-07-12T09:00:00Z"}
+{"customer": "acme", "event": "payment_lapsed", "at": "2031-07-12T09:00:00Z", "reference": "INV-77"}
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from sla.events import (
     ACCOUNT_EVENT,
     ACCOUNT_EVENT_NAMES,
+    ACCOUNT_EVENTS,
     EVENT_NAMES,
     INCIDENT_EVENT,
     INCIDENT_EVENTS,
@@ -23,6 +25,9 @@ from sla.events import (
 PAST = timedelta(days=400)
 AHEAD = timedelta(hours=24)
 ENVELOPE = ("ticket", "event", "at", "occurred_at", "received", "customer")
+BILLING_EVENTS = ("payment_lapsed", "payment_current", "contract_terminated")
+"""What a billing system knows. Approvals and exceptions are an operator's word, and no hook takes them."""
+MAX_CUSTOMER = 120
 
 
 class Unreadable(Exception):
@@ -51,16 +56,54 @@ def word(body: dict[str, Any], customer: str, key: str, received: datetime) -> W
     named = body.get("customer")
     if named is not None and named != customer:
         raise Unreadable("customer", f"customer is {_shown(named)}, but the hook is {customer}'s; leave it out")
-    allowed = ACCOUNT_EVENT_NAMES if ticket is None else EVENT_NAMES
-    name = body.get("event")
-    if name not in allowed:
-        also = "" if ticket is not None or name not in EVENT_NAMES else "; an event of a ticket needs `ticket`"
-        raise Unreadable("event", f"event is {_shown(name)}; write one of: {', '.join(allowed)}{also}")
     fields = {field: value for field, value in body.items() if field not in ENVELOPE}
     envelope: dict[str, Any] = {"key": key, "occurred_at": _at(body, received), "received_at": received}
     if ticket is None:
-        return Word(None, AccountDelivery(**envelope, event=_event(ACCOUNT_EVENT, str(name), fields)))
+        return Word(None, AccountDelivery(**envelope, event=_event(ACCOUNT_EVENT, _billing(body), fields)))
+    name = body.get("event")
+    if name not in EVENT_NAMES:
+        raise Unreadable("event", f"event is {_shown(name)}; write one of: {', '.join(EVENT_NAMES)}")
     return Word(ticket, Delivery(**envelope, event=_event(INCIDENT_EVENT, str(name), fields)))
+
+
+def payer(body: dict[str, Any]) -> str:
+    """Whose payments the body of a billing system is about.
+
+    Raises:
+        Unreadable: it names nobody.
+    """
+    told = body.get("customer")
+    if not isinstance(told, str) or not 1 <= len(told.strip()) <= MAX_CUSTOMER:
+        raise Unreadable(
+            "customer", f"customer is {_shown(told)}; write the customer's id, 1 to {MAX_CUSTOMER} characters"
+        )
+    return told.strip()
+
+
+def payment(body: dict[str, Any], source: str, key: str, received: datetime) -> AccountDelivery:
+    """Read the body of a billing system. Its reference gets the source's name before it: no source settles another's.
+
+    Raises:
+        Unreadable: it is no event of a billing system.
+    """
+    payer(body)
+    fields = {field: value for field, value in body.items() if field not in ("customer", "event", "at", "occurred_at")}
+    reference = fields.get("reference")
+    if isinstance(reference, str) and reference.strip():
+        fields["reference"] = f"{source}:{reference.strip()}"
+    event = _event(ACCOUNT_EVENT, _billing(body), {"by": source, **fields})
+    return AccountDelivery(key=key, occurred_at=_at(body, received), received_at=received, event=event)
+
+
+def _billing(body: dict[str, Any]) -> str:
+    name = body.get("event")
+    if name in BILLING_EVENTS:
+        return str(name)
+    allowed = ", ".join(BILLING_EVENTS)
+    if name in ACCOUNT_EVENT_NAMES:
+        raise Unreadable("event", f"event is {_shown(name)}, which is for operators alone; a hook takes: {allowed}")
+    also = "" if name not in EVENT_NAMES else "; an event of a ticket needs `ticket`"
+    raise Unreadable("event", f"event is {_shown(name)}; write one of: {allowed}{also}")
 
 
 def _ticket(body: dict[str, Any]) -> str | None:
@@ -111,7 +154,8 @@ def _event(adapter: Any, name: str, fields: dict[str, Any]) -> Any:
 
 
 def _allowed(name: str) -> list[str]:
-    kind = next((kind for kind in INCIDENT_EVENTS if kind.model_fields["event"].default == name), None)
+    kinds = (*INCIDENT_EVENTS, *ACCOUNT_EVENTS)
+    kind = next((kind for kind in kinds if kind.model_fields["event"].default == name), None)
     fields = {"by": None} if kind is None else kind.model_fields
     return sorted(getattr(field, "alias", None) or given for given, field in fields.items() if given != "event")
 

@@ -1,0 +1,180 @@
+"""The billing hooks of the web intake: Stripe's, which only say "look", and those of a generic billing source.
+
+What is rightly signed and can be brought to nobody is kept as a dead letter, and its sender is told that it arrived: it
+would only send the same again for days. What is not rightly signed is 401, and nothing of it is kept.
+"""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
+
+from activities.calls import Look
+from records.dead_letters import Letter
+from sla import names
+from sla.events import AccountDelivery
+from starter import hook_stripe_signature
+from starter.hook_bodies import Refused, parse, raw_body
+from starter.hook_settings import IntakeSettings
+from starter.hook_signature import BadSignature, verify
+from starter.intake import generic, stripe
+from starter.port import BillingRecords, Dispatch
+
+STRIPE_LIMIT = 1024 * 1024
+"""Bytes; an invoice of hundreds of lines has some hundred thousand."""
+BILLING_LIMIT = 64 * 1024
+RETRY_AFTER = 30
+
+_log = logging.getLogger(__name__)
+
+
+class NotKept(Exception):
+    """The records could not be asked or written: the sender must keep its word."""
+
+
+@dataclass
+class BillingHooks:
+    """What the billing hooks need: the door to Temporal, who is linked to what, where dead letters are kept."""
+
+    dispatch: Dispatch
+    settings: IntakeSettings
+    records: BillingRecords | None
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many deliveries of each source were taken, ignored, kept as dead letters or refused, since the start."""
+
+    async def stripe(self, account: str, raw: bytes, received: datetime) -> JSONResponse:
+        """A delivery of Stripe that is rightly signed."""
+        source = f"stripe/{account}"
+        try:
+            body = parse(raw)
+        except Refused as error:
+            return await self._kept(source, _digest(raw), received, error.sentence, "", "", raw)
+        try:
+            told = stripe.told(body)
+        except stripe.Unusable as error:
+            id = stripe.id_of(body) or _digest(raw)
+            return await self._kept(source, id, received, str(error), stripe.kind_of(body), "", raw)
+        if not told.matters:
+            self._count(source, "ignored", told.kind)
+            return JSONResponse({"accepted": False, "ignored": told.kind}, 200)
+        async with self._at_hand() as records:
+            found = await records.customers.linked("stripe", account, told.customer)
+        if not found:
+            why = f"no customer is linked to {told.customer} of the Stripe account {account}"
+            return await self._kept(source, told.id, received, why, told.kind, told.customer, raw)
+        asked = Look(source=source, why=f"{told.kind} {told.id}")
+        took = [await self.dispatch.look(id, asked) for id in dict.fromkeys(customer.id for customer, _ in found)]
+        self._count(source, "taken", told.kind)
+        return JSONResponse({"accepted": True, "workflows": took, "event": told.id}, 202)
+
+    async def billing(self, source: str, id: str, raw: bytes, received: datetime) -> JSONResponse:
+        """A delivery of a generic billing source that is rightly signed."""
+        try:
+            body = parse(raw)
+            customer = generic.payer(body)
+            word = generic.payment(body, source, f"billing:{source}:{id}", received)
+        except generic.Unreadable as error:
+            raise Refused(422, error.sentence, error.path) from None
+        async with self._at_hand() as records:
+            known = await records.customers.get(customer)
+        kept = f"billing/{source}"
+        if known is None:
+            why = f"there is no customer {customer}"
+            return await self._kept(kept, id, received, why, word.event.event, customer, raw)
+        lines = [line.id for line in known.contract_lines]
+        if word.event.line is not None and word.event.line not in lines:
+            why = f"{customer} has no contract line {word.event.line}; there are: {', '.join(lines)}"
+            return await self._kept(kept, id, received, why, word.event.event, customer, raw)
+        took = await self.dispatch.account(customer, word)
+        self._count(kept, "taken", word.event.event)
+        return JSONResponse({"accepted": True, "workflow": took, "key": word.key}, 202)
+
+    async def _kept(
+        self, source: str, id: str, received: datetime, why: str, kind: str, subject: str, raw: bytes
+    ) -> JSONResponse:
+        letter = Letter(
+            id=f"{source}/{id[:200]}", source=source, received_at=received, why=why, kind=kind, subject=subject,
+            body=raw.decode("utf-8", "replace"),
+        )  # fmt: skip
+        async with self._at_hand() as records:
+            new = await records.letters.put(letter)
+        self._count(source, "kept", kind)
+        if new:
+            _log.warning("a delivery of %s is kept as the dead letter %s: %s", source, letter.id, why)
+        return JSONResponse({"accepted": False, "dead_letter": letter.id, "why": why}, 200)
+
+    @asynccontextmanager
+    async def _at_hand(self) -> AsyncIterator[BillingRecords]:
+        if self.records is None:
+            raise NotKept("no database of records is set up")
+        try:
+            yield self.records
+        except (SQLAlchemyError, OSError) as error:
+            raise NotKept(f"the database of records can't be used ({type(error).__name__})") from None
+
+    def _count(self, source: str, outcome: str, kind: str) -> None:
+        self.outcomes[source, outcome] += 1
+        many = self.outcomes[source, outcome]
+        _log.info("a delivery of %s (%s) is %s; %d of them since the start", source, kind[:80], outcome, many)
+
+
+def add_billing_hooks(app: FastAPI, hooks: BillingHooks) -> None:
+    """The routes of the billing hooks."""
+    settings = hooks.settings
+
+    @app.post("/hooks/stripe/{account}", status_code=202)
+    async def stripe_hook(account: str, request: Request) -> JSONResponse:
+        """An event of Stripe."""
+        raw = await raw_body(request, STRIPE_LIMIT)
+        received = settings.now()
+        try:
+            hook_stripe_signature.verify(request.headers, raw, settings.stripe.get(account, ()), received)
+        except BadSignature as error:
+            raise _refused(f"stripe/{names.canonical(account)}", error) from None
+        return await hooks.stripe(account, raw, received)
+
+    @app.post("/hooks/billing/{source}", status_code=202)
+    async def billing_hook(source: str, request: Request) -> JSONResponse:
+        """An event of a generic billing source, signed by Standard Webhooks."""
+        raw = await raw_body(request, BILLING_LIMIT)
+        received = settings.now()
+        try:
+            id = verify(request.headers, raw, settings.billing.get(source, ()), received)
+        except BadSignature as error:
+            raise _refused(f"billing/{names.canonical(source)}", error) from None
+        return await hooks.billing(source, id, raw, received)
+
+    @app.exception_handler(NotKept)
+    async def not_kept(request: Request, error: Exception) -> JSONResponse:
+        _log.error("a request is put off: %s", error)
+        told: dict[str, Any] = {"error": f"the records can't be reached; send the same again in {RETRY_AFTER} seconds"}
+        return JSONResponse(told, 503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def replayed(letter: Letter) -> AccountDelivery:
+    """The word that a kept delivery of a generic billing source carries.
+
+    Raises:
+        Refused, generic.Unreadable: it carries none.
+    """
+    _, _, source = letter.source.partition("/")
+    id = letter.id.removeprefix(f"{letter.source}/")
+    return generic.payment(parse(letter.body.encode()), source, f"billing:{source}:{id}", letter.received_at)
+
+
+def _digest(raw: bytes) -> str:
+    """A name for a body that has none."""
+    return f"sha256-{hashlib.sha256(raw).hexdigest()[:24]}"
+
+
+def _refused(source: str, error: BadSignature) -> Refused:
+    _log.warning("a delivery of %s is not taken: %s", source, error)
+    return Refused(401, "the delivery is not signed with a secret of this hook; see docs/billing.md")

@@ -1,0 +1,59 @@
+"""Dead letters in the records: the first of an id is kept, whole up to a limit, until somebody has seen to it, once."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from records.dead_letters import MAX_BODY, DeadLetterStore, Letter
+
+AT = datetime(2031, 7, 7, 17, 0, tzinfo=UTC)
+LETTER = Letter(
+    id="stripe/main/evt_1", source="stripe/main", received_at=AT, why="no customer is linked to cus_1",
+    kind="invoice.paid", subject="cus_1", body='{"id": "evt_1", "name": "Žofie 🙂"}',
+)  # fmt: skip
+
+
+@pytest.fixture
+def letters(engine: AsyncEngine) -> DeadLetterStore:
+    return DeadLetterStore(engine)
+
+
+async def test_what_is_put_is_got_and_the_first_of_an_id_stays(letters: DeadLetterStore) -> None:
+    assert await letters.put(LETTER)
+    assert not await letters.put(replace(LETTER, subject="cus_2"))
+    assert await letters.get(LETTER.id) == LETTER
+    assert await letters.get("nothing") is None
+
+
+async def test_two_deliveries_at_once_keep_one(letters: DeadLetterStore) -> None:
+    assert sorted(await asyncio.gather(*(letters.put(LETTER) for _ in range(8)))) == [False] * 7 + [True]
+
+
+async def test_a_long_body_is_cut_and_no_character_is_too_odd(letters: DeadLetterStore) -> None:
+    odd = replace(LETTER, body="x\x00\u202e" + "y" * (2 * MAX_BODY), why="\x00")
+    assert await letters.put(odd)
+    kept = await letters.get(LETTER.id)
+    assert kept is not None
+    assert (len(kept.body), kept.body[:3], kept.why) == (MAX_BODY, "x\ufffd\u202e", "\ufffd")
+
+
+async def test_the_newest_come_first_and_those_seen_to_are_shown_only_when_asked_for(letters: DeadLetterStore) -> None:
+    for i in range(5):
+        await letters.put(replace(LETTER, id=f"s/{i}", received_at=AT + timedelta(minutes=i)))
+    assert await letters.handle("s/3", AT, "replayed")
+    assert [one.id for one in await letters.list()] == ["s/4", "s/2", "s/1", "s/0"]
+    assert [one.id for one in await letters.list(2, handled=True)] == ["s/4", "s/3"]
+    assert await letters.waiting() == 4
+
+
+async def test_a_letter_is_seen_to_once_whoever_comes_at_the_same_time(letters: DeadLetterStore) -> None:
+    await letters.put(LETTER)
+    came = await asyncio.gather(*(letters.handle(LETTER.id, AT, f"by {i}") for i in range(6)))
+    assert sorted(came) == [False] * 5 + [True]
+    kept = await letters.get(LETTER.id)
+    assert kept is not None
+    assert (kept.handled_at, kept.handled_how) == (AT, f"by {came.index(True)}")
+    assert not await letters.handle("nothing", AT, "x")
