@@ -5,7 +5,7 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check format bench screenshots compose-check policy-check env clean
+.PHONY: help setup run demo test conservation check format bench screenshots compose-check policy-check env clean
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ demo: $(READY) ## watch incidents play out in the terminal, in under 20 seconds
 
 test: $(READY) ## run every test (ARGS="-k pause" picks some)
 	@$(BIN)/pytest $(ARGS)
+
+conservation: $(READY) ## hold that no time is made or lost over 2,000 generated histories (about half an hour)
+	@PACTKEEPER_HISTORIES=2000 $(BIN)/pytest tests/test_conservation.py $(ARGS)
 
 check: $(READY) compose-check policy-check ## lint, strict types, the import rule, the compose file, the shipped contracts
 	@$(BIN)/ruff check .

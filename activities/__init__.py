@@ -32,6 +32,7 @@ def all_activities(
         steps.carry_out,
         accounts.open_account,
         accounts.tell_account,
+        accounts.sweep_bundles,
         telling.tell_incidents,
         telling.count_roll,
         money.read_billing,

@@ -156,7 +156,7 @@ class BillingActivities:
         return _outstanding(customer, ledger)
 
     async def _customer(self, id: str) -> Customer | None:
-        await self.policies.fresh()
+        await self.policies.fresh(at_once=True)
         return self.policies.customer(id)
 
     async def _linked(self, only: tuple[str, ...]) -> dict[str, Customer]:

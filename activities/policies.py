@@ -38,10 +38,13 @@ class Policies:
     records: "CustomerCache | None" = None
     """The customers of the records; None: those of the files."""
 
-    async def fresh(self) -> None:
-        """Read the customers again where the records have changed: called first by whoever is about to look some up."""
+    async def fresh(self, *, at_once: bool = False) -> None:
+        """Read the customers again where the records have changed: called first by whoever is about to look some up.
+
+        `at_once`: with what was changed this very moment; else a copy of up to a second ago will do.
+        """
         if self.only is None and self.records is not None:
-            await self.records.fresh()
+            await (self.records.fresh(0) if at_once else self.records.fresh())
 
     async def readable(self) -> bool:
         """`fresh`, for whoever can do without the customers: False where they can't be read."""

@@ -29,6 +29,9 @@ class Teller(Protocol):
     ) -> None:
         """Say what an account owes, and what its incidents have put by; `beat` is called every few seconds."""
 
+    async def sweep_bundles(self) -> int:
+        """Send what was put by long ago and nobody came for; how many messages went out."""
+
 
 @dataclass
 class StepActivities:

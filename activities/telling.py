@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Final, Self
 
 from temporalio import activity
 from temporalio.api.common.v1 import WorkflowExecution
@@ -85,10 +85,22 @@ class TellingActivities:
 class _Progress:
     """How far along a list all is done, whatever the order in which its items are finished."""
 
-    done: int
-    """All before this index is done."""
-    gone: dict[str, None]
+    done: int = 0
+    """All before this index have been asked."""
+    gone: dict[str, None] = field(default_factory=dict)
+    left: dict[str, None] = field(default_factory=dict)
+    """Those that refused; the next attempt asks them again, and nobody else."""
     _ahead: set[int] = field(default_factory=set)
+
+    @classmethod
+    def so_far(cls) -> Self:
+        """What the attempt before noted."""
+        noted = activity.info().heartbeat_details
+        done, gone, left = noted if len(noted) == 3 else (0, (), ())
+        return cls(done, dict.fromkeys(gone), dict.fromkeys(left))
+
+    def note(self) -> None:
+        activity.heartbeat(self.done, list(self.gone), list(self.left))
 
     def finish(self, index: int) -> None:
         self._ahead.add(index)
@@ -98,23 +110,29 @@ class _Progress:
 
 
 async def _each(incidents: Sequence[str], ask: Ask) -> Roll:
-    """Ask of every incident, IN_FLIGHT at a time: a slow one holds up its own lane alone."""
-    details = activity.info().heartbeat_details
-    progress = _Progress(int(details[0]), dict.fromkeys(details[1])) if details else _Progress(0, {})
-    waiting = iter(range(progress.done, len(incidents)))
+    """Ask of every incident, IN_FLIGHT at a time: a slow one holds up its own lane alone, one that refuses nobody."""
+    progress, refusals = _Progress.so_far(), list[RPCError]()
+    rest = range(progress.done, len(incidents))
+    waiting = iter([*((None, incident) for incident in progress.left), *((i, incidents[i]) for i in rest)])
 
     async def lane() -> None:
-        for index in waiting:
-            if await _patiently(ask, incidents[index]):
-                progress.gone[incidents[index]] = None
-            progress.finish(index)
+        for index, incident in waiting:
+            try:
+                if await _patiently(ask, incident):
+                    progress.gone[incident] = None
+                progress.left.pop(incident, None)
+            except RPCError as error:
+                progress.left[incident] = None
+                refusals.append(error)
+            if index is not None:
+                progress.finish(index)
 
-    try:
-        async with _beating(progress), asyncio.TaskGroup() as lanes:
-            for _ in range(IN_FLIGHT):
-                lanes.create_task(lane())
-    except ExceptionGroup as several:
-        raise several.exceptions[0] from None
+    async with _beating(progress), asyncio.TaskGroup() as lanes:
+        for _ in range(IN_FLIGHT):
+            lanes.create_task(lane())
+    if refusals:
+        progress.note()
+        raise refusals[0]
     return Roll(incidents=tuple(progress.gone))
 
 
@@ -136,7 +154,7 @@ async def _patiently(ask: Ask, incident: str) -> bool:
 async def _beating(progress: _Progress) -> AsyncIterator[None]:
     async def beat() -> None:
         while True:
-            activity.heartbeat(progress.done, list(progress.gone))
+            progress.note()
             await asyncio.sleep(BEAT)
 
     beating = asyncio.create_task(beat())

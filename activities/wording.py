@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from activities.message import one_line
 from activities.phrases import clock_name, clocks, moment, with_moments
+from sla.customer import WHOLE
 from sla.events import Notice
 from sla.steps import Step
 
@@ -38,7 +39,7 @@ _RANK = (
 
 
 _MOMENTS = ("since", "fell_due", "declared_missed", "grace_until", "first_asked", "paid", "until")
-_AS_THEY_ARE = ("ends", "incidents", "would", "approve", "decline", "taken_in", "by")
+_AS_THEY_ARE = ("ends", "incidents", "would", "taken_in", "by")
 _LAPSE = re.compile(r"(?P<ground>payment outstanding|(the )?contract (has )?ended)(: (?P<what>.+)| \((?P<which>.+)\))?")
 _OF_PAYMENT = ("reminder", "approval")
 MAX_LINE = 600
@@ -130,8 +131,17 @@ def render_batch(items: Sequence[Item], listed: Sequence[str] = (), more: int = 
 def command(verb: str, incident: IncidentFacts, *options: str) -> str:
     """A line that a person may paste into a shell, whatever the helpdesk calls its tickets."""
     about = [incident.reference or incident.ticket] if incident.ticket else ["--customer", incident.customer]
-    words = [one_line(word, 200) for word in (verb, *about, *options)]
-    return " ".join(["pactkeeper", *map(shlex.quote, words)])
+    return _pasted(verb, *about, *options)
+
+
+def _pasted(*words: str) -> str:
+    return " ".join(["pactkeeper", *(shlex.quote(one_line(word, 200)) for word in words)])
+
+
+def _decide(verb: str, step: Step, incident: IncidentFacts) -> str:
+    """How an operator answers for a customer's line; the only line of a customer need not be named."""
+    line = step.facts.get("line", "")
+    return _pasted(verb, incident.customer, *(["--line", line] if line not in ("", WHOLE) else []), "--by", "YOU")
 
 
 def for_customer(step: Step, notice: Notice, incident: IncidentFacts) -> bool:
@@ -159,6 +169,9 @@ def _view(step: Step, notice: Notice, incident: IncidentFacts, to_customer: bool
     return {
         "kind": notice.kind,
         **{name: facts.get(name, "").rstrip(". ") for name in _AS_THEY_ARE},
+        "approve": facts.get("approve") or _decide("approve", step, incident),
+        "decline": facts.get("decline") or _decide("decline-suspension", step, incident),
+        "standing": _pasted("standing", incident.customer),
         "about": f"{customer} ({title})" if title else customer,
         "of_suspension": facts.get("of") == "suspension" or (step.kind == "withdrawal" and step.clock is None),
         "ended": facts.get("standing") == "terminated" or (lapse is not None and "ended" in lapse["ground"]),

@@ -10,15 +10,24 @@ from temporalio.client import Client
 from activities import dispatch
 from activities.policies import Policies
 from sla import events, names
-from sla.customer import Contact, Customer
+from sla.customer import Contact, ContractLine, Customer
 
 SOURCE: Final = "helpdesk"
 """The connected helpdesk that the pictured tickets come from."""
 
 
-def _customer(id: str, contract: str) -> Customer:
+ASKING: Final = "../stories/policies/asking.yaml"
+"""A contract that suspends support only when somebody approves."""
+LINES: Final = (
+    ContractLine(id="grc", title="ZenGRC", products=("zengrc",), contract=ASKING),
+    ContractLine(id="audit", title="Audit service", products=("audit",)),
+    ContractLine(id="roar", title="ROAR", products=("roar",), contract="tromzo", prepaid=True),
+)
+
+
+def _customer(id: str, contract: str, *lines: ContractLine) -> Customer:
     contact = Contact(email=f"ann@{id}.example", roles=("technical", "support"), prefers="log")
-    return Customer(id=id, contract=contract, contacts=(contact,))
+    return Customer(id=id, contract=contract, contacts=(contact,), lines=lines)
 
 
 CUSTOMERS: Final = {
@@ -28,6 +37,7 @@ CUSTOMERS: Final = {
         _customer("birch-bank", "reciprocity"),
         _customer("cedar-clinic", "bugzero"),
         _customer("dune-air", "reciprocity"),
+        _customer("elm-estates", "reciprocity", *LINES),
     )
 }
 
@@ -62,10 +72,11 @@ class Desk:
         """Something happens to a ticket."""
         await dispatch.deliver(self.client, SOURCE, ticket, self.opened[ticket], self.word(event, at))
 
-    async def lapses(self, customer: str, at: datetime) -> None:
+    async def lapses(self, customer: str, at: datetime, reference: str | None = None) -> None:
         """A customer's payment lapses."""
+        what = events.PaymentLapsed(reference=reference)
         word = events.AccountDelivery(
-            key=f"lapse-{customer}", occurred_at=at, received_at=datetime.now(UTC), event=events.PaymentLapsed()
+            key=f"lapse-{customer}", occurred_at=at, received_at=datetime.now(UTC), event=what
         )
         await dispatch.pay(self.client, customer, word)
 
@@ -126,6 +137,11 @@ async def play(desk: Desk) -> None:
     await desk.opens("dune-air", "3001", "S2", now - minutes(150))
     await desk.happens("3001", events.Acknowledged(by="dana"), now - minutes(140))
     await desk.lapses("dune-air", now - minutes(60))
+    # Three contract lines: one whose suspension waits for an approval, one that is suspended, one that is paid in advance.
+    for ticket, product, ago in (("8001", "zengrc", 30), ("8002", "zengrc", 70), ("8003", "audit", 90)):
+        await desk.opens("elm-estates", ticket, "S3", now - minutes(ago), product=product)
+        await desk.happens(ticket, events.Acknowledged(by="eli"), now - minutes(ago - 10))
+    await desk.lapses("elm-estates", now - minutes(4 * 1440), "INV-2031-77")
     # A word that nobody here understands is kept as a dead letter.
     handle = desk.client.get_workflow_handle(names.incident_id(SOURCE, "4712"))
     await handle.signal("ticket_merged", {"into": "4700"})

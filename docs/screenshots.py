@@ -1,4 +1,4 @@
-"""Take the pictures in docs/operators.md: real incidents on the embedded server, seen in its own UI by headless Chromium.
+"""Take the pictures in docs/operators.md and docs/standing.md: real incidents on the embedded server, seen in its own UI by headless Chromium.
 
 `python docs/screenshots.py [FOLDER]` (left out: docs/images). It needs Debian's package chromium, and about a minute.
 """
@@ -57,7 +57,9 @@ class Camera:
 
     async def tab(self, ticket: str, tab: str, width: int, height: int) -> None:
         """A tab of an incident's page."""
-        id = names.incident_id(SOURCE, ticket)
+        await self._tab(names.incident_id(SOURCE, ticket), tab, width, height)
+
+    async def _tab(self, id: str, tab: str, width: int, height: int) -> None:
         run = (await self.client.get_workflow_handle(id).describe()).run_id
         await self.page.set_viewport_size({"width": width, "height": height})
         await self.page.goto(f"{self.url}/{quote(id, safe='')}/{run}/{tab}")
@@ -69,6 +71,13 @@ class Camera:
         end = self.page.locator("iframe").last.content_frame.get_by_text("Times are those of")
         await end.wait_for()
         await self._take(name, end, None if whole else self.page.get_by_text("Current Details", exact=True).first)
+
+    async def account(self, name: str, customer: str) -> None:
+        """An account's card."""
+        await self._tab(names.account_id(customer), "user-metadata", 1400, 1080)
+        end = self.page.locator("iframe").last.content_frame.get_by_text("Times are those of")
+        await end.wait_for()
+        await self._take(name, end, self.page.get_by_text("Current Details", exact=True).first)
 
     async def timeline(self, name: str, ticket: str) -> None:
         """What an incident waited for."""
@@ -149,6 +158,7 @@ async def photograph(camera: Camera, now: datetime) -> None:
     await camera.card("paused", "4711")
     await camera.card("suspended", "3001")
     await camera.card("dead-letter", "4712")
+    await camera.account("account", "elm-estates")
     await camera.timeline("timeline", "5104")
     await camera.history("history", "5104")
 
@@ -158,7 +168,7 @@ async def take(folder: Path, browser: str) -> None:
     with tempfile.TemporaryDirectory() as state:
         async with EmbeddedServer(Path(state), search_attributes=ALL_KEYS) as server, async_playwright() as playwright:
             client = await Client.connect(server.target, identity="worker-1", data_converter=pydantic_data_converter)
-            policies = Policies(only=CUSTOMERS)
+            policies = Policies(only=CUSTOMERS, base=Path(__file__).parent.parent / "policies")
             desk = Desk(client, datetime.now(UTC), policies)
             # All is heard before anybody looks: so each incident finds its story complete, and no step is unfounded.
             await play(desk)

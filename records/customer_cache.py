@@ -13,7 +13,7 @@ from records.shelf import claims
 from sla.customer import Customer
 
 EVERY: Final = 1.0
-"""Seconds in which the database is asked at most once."""
+"""Seconds in which the database is asked at most once, for whom that is fresh enough."""
 
 _log = logging.getLogger(__name__)
 
@@ -30,16 +30,16 @@ class CustomerCache:
         self._owner: dict[str, str] = {}
         self._asking = asyncio.Lock()
 
-    async def fresh(self) -> None:
-        """See to it that the copy is no older than `EVERY`.
+    async def fresh(self, within: float = EVERY) -> None:
+        """See to it that the copy is no older than `within` seconds.
 
         Raises:
             SQLAlchemyError: the database can't be asked, and never could.
         """
-        if not self._due():
+        if not self._due(within):
             return
         async with self._asking:
-            if not self._due():
+            if not self._due(within):
                 return
             self._asked_at = self._clock()
             try:
@@ -71,8 +71,8 @@ class CustomerCache:
         address = email.strip().casefold()
         return self._owner.get(f"contact {address}") or self._owner.get(f"domain {address.rpartition('@')[2]}")
 
-    def _due(self) -> bool:
-        return self._clock() - self._asked_at >= EVERY
+    def _due(self, within: float) -> bool:
+        return self._clock() - self._asked_at >= within
 
     async def _read(self) -> None:
         self._revision, customers = await self.store.snapshot()

@@ -1,5 +1,6 @@
 """What a customer may not hold, beyond what its model says, to be kept in the records."""
 
+import unicodedata
 from collections.abc import Iterator
 from datetime import date
 from typing import Any, Final
@@ -18,6 +19,8 @@ def unfit(customer: Customer) -> tuple[Path, str] | None:
     for path, text in _texts(customer.model_dump(), ()):
         if bad := odd(text):
             return path, f"{_dotted(path)} holds the character U+{ord(bad):04X}, which no database keeps; take it out"
+    if bad := next((c for c in customer.id if unicodedata.category(c) in ("Cc", "Zl", "Zp")), None):
+        return ("id",), f"id holds the character U+{ord(bad):04X}, which no address can hold; take it out"
     for i, domain in enumerate(customer.domains):
         if len(domain) > LONGEST_DOMAIN:
             return ("domains", i), f"domains.{i} has {len(domain)} characters; a domain has at most {LONGEST_DOMAIN}"

@@ -44,6 +44,10 @@ class AccountState(BaseModel):
     counted: int = 0
     """How many were on the roll when it was last counted."""
     dead_letters: list[DeadLetter] = []
+    looks: bool = False
+    """Whether the payments are to be read where they are kept."""
+    revised: bool = False
+    """Whether the customer's record has changed since its terms were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +212,7 @@ class Account:
         return AccountView(
             now=at,
             lines=tuple(views),
-            owed=tuple(owed),
+            owed=tuple(self._counted(step) for step in owed),
             look_again_at=from_us(min(looks)) if looks else None,
             in_flight=sum(step.done is None for step in steps),
         )
@@ -225,6 +229,10 @@ class Account:
         for out in outcomes:
             moment = at[out.step_key]
             self._append(AccountEntry(key=f"done:{out.step_key}", occurred_at=moment, received_at=moment, event=out))
+
+    def _counted(self, step: Step) -> Step:
+        """The step, with how many open incidents it is about."""
+        return step.model_copy(update={"facts": step.facts | {"incidents": str(len(self.of_line(step.step or "")))}})
 
     @property
     def _heard(self) -> int:
@@ -263,6 +271,8 @@ class Account:
         if owed is None:
             return []
         said = {"since": from_us(owed.about).isoformat(), "why": ledger.why, "standing": ledger.standing}
+        if owed.kind == "withdrawal" and ledger.standing == "current" and ledger.since is not None:
+            said["paid"] = ledger.since.isoformat()
         exception = ledger.exception(from_us(now))
         if owed.kind == "resumption" and exception is not None and exception.end is not None:
             said |= {"why": exception.why, "until": exception.end.isoformat(), "by": exception.by}

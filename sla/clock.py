@@ -10,6 +10,7 @@ from functools import cached_property
 from sla.civil import to_us
 from sla.duration import Duration
 from sla.errors import BeyondHorizon
+from sla.events import RANK
 from sla.facts import Facts
 from sla.policy import ClockTerms
 from sla.stretches import FAR, Stretch, without
@@ -179,26 +180,30 @@ def _runs_of(name: str, terms: ClockTerms, facts: Facts, table: Timetable) -> li
 
 
 def _one(name: str, base: str, terms: ClockTerms, facts: Facts, table: Timetable, start: int | None) -> Clock:
-    stops = sorted({at for kind in terms.stops for at in facts.stops.get(kind, [])})
-    asked = start
-    if start is not None:
-        start = next((b for a, b in facts.suspended if a <= start and (b is None or start < b)), start)
     priorities = tuple(facts.priorities)
     if start is None:
         return Clock(name, base, terms, table, None, (), None, priorities)
-    runs: list[Stretch] = []
-    at, stopped = start, None
-    while True:
-        # What came before the first start, or while it was put off by a suspension, stops the clock as it starts.
-        counted = stops if not terms.repeats else (s for s in stops if asked is not None and s >= asked)
-        ends = (s for s in stops if s >= at) if runs else (max(s, at) for s in counted)
-        stopped = next(ends, None)
-        runs.append((at, stopped))
-        again = (
-            next((r for r in facts.reopened if stopped is not None and r > stopped), None) if terms.restarts else None
-        )
-        if again is None:
-            break
-        at = again
+    marks = [(at, RANK.get(kind, len(RANK)), True) for kind in terms.stops for at in facts.stops.get(kind, [])]
+    marks += [(at, RANK["reopened"], False) for at in facts.reopened if terms.restarts]
+    counted = [mark for mark in sorted(marks) if not terms.repeats or mark[0] >= start]
+    start = next((b for a, b in facts.suspended if a <= start and (b is None or start < b)), start)
+    if start is None:
+        return Clock(name, base, terms, table, None, (), None, priorities)
+    runs = _between(start, counted)
     holes = list(facts.suspended) + (facts.waits if "waiting_on_customer" in terms.pauses else [])
-    return Clock(name, base, terms, table, start, tuple(without(runs, holes)), stopped, priorities)
+    return Clock(name, base, terms, table, start, tuple(without(runs, holes)), runs[-1][1], priorities)
+
+
+def _between(start: int, marks: Sequence[tuple[int, int, bool]]) -> list[Stretch]:
+    """From the start on, what lies between what stops (True) and what starts again (False), both in the order of events.
+
+    What came before the start, or while it was put off by a suspension, counts as it starts.
+    """
+    runs: list[Stretch] = [(start, None)]
+    for at, _, stops in marks:
+        begun, ended = runs[-1]
+        if stops and ended is None:
+            runs[-1] = (begun, max(at, start))
+        elif not stops and ended is not None:
+            runs[-1:] = [(begun, None)] if at <= ended else [runs[-1], (at, None)]
+    return runs

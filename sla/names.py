@@ -40,6 +40,7 @@ OPEN_ACCOUNT: Final = "open_account"
 TELL_INCIDENTS: Final = "tell_incidents"
 COUNT_ROLL: Final = "count_roll"
 TELL_ACCOUNT: Final = "tell_account"
+SWEEP_BUNDLES: Final = "sweep_bundles"
 READ_BILLING: Final = "read_billing"
 RECONCILE_BILLING: Final = "reconcile_billing"
 

@@ -12,7 +12,7 @@ from sla.policy import Contract
 from sla.steps import Kind, Step
 from sla.suspension import Saying, saying
 
-WAKES = ("opened", "reopened", "restored", "authorized")
+WAKES = ("opened", "priority_changed", "reopened", "restored", "authorized")
 """Words after which a ticket is told what it was not told before: that support is suspended."""
 
 
@@ -153,6 +153,8 @@ def _suspension(contract: Contract, facts: Facts, phase: str, runs: Sequence[Clo
         said["left"] = "; ".join(
             f"{c.name}: {duration_text((c.budget() or 0) - c.used(now))}" for c in _live(runs, now)
         )
+        if facts.opened_at is not None and facts.opened_at >= owed.about:
+            said["taken_in"] = "yes"
         step = _told("suspension", at, clause, ("customer", "assignee"), of=from_us(owed.about).isoformat(),
                      number=len(told) + 1, facts=said)  # fmt: skip
     elif owed.kind == "resumption":
@@ -165,6 +167,8 @@ def _suspension(contract: Contract, facts: Facts, phase: str, runs: Sequence[Clo
     else:
         notices = last.done.notices if last is not None and last.done is not None else ()
         people = tuple(dict.fromkeys(who for notice in notices for who in notice.to))
+        if ledger.standing == "current" and ledger.since is not None:
+            said["paid"] = ledger.since.isoformat()
         step = _told("withdrawal", at, "X04", (), of=of, number=len(told), facts=said | {"of": "suspension"})
         step = step.model_copy(update={"key": _key("withdrawal", None, "suspension", len(told)), "recipients": people})
     return [step.model_copy(update={"bundle": bundle})]
@@ -186,7 +190,9 @@ def _together(facts: Facts, owed: Saying) -> bool:
             return not alone and any(stretch.start == at for stretch in facts.ledger.suspended)
         case "resumption":
             return any(stretch.end == at for stretch in facts.ledger.suspended)
-    return True
+    begun = from_us(max(owed.about, facts.heard))
+    lasts = any(s.start <= begun and (s.end is None or s.end > at) for s in facts.ledger.suspended)
+    return not facts.enrolled_with and not lasts
 
 
 def _woken(facts: Facts, after: int) -> bool:

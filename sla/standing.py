@@ -201,6 +201,8 @@ def _dues(
 ) -> list[Due]:
     """What was outstanding, and when. `claims`: what any line of the customer was ever said to owe."""
     dues: list[Due] = []
+    out: list[Due] = []
+    claimed: set[str | None] = set()
     ahead: set[str | None] = set()
     for word in words:
         what, at = word.event, to_us(word.happened)
@@ -209,17 +211,20 @@ def _dues(
                 over = what.event == "contract_terminated"
                 if what.reference in ahead:  # paid before it was due
                     ahead.discard(what.reference)
-                elif not any(d.end is None and d.reference == what.reference and d.terminated == over for d in dues):
+                elif not any(d.reference == what.reference and d.terminated == over for d in out):
                     covered = over and what.line is not None
                     start = at if covered else max(at, _prepaid(line))
                     if start < FAR:
-                        dues.append(Due(what.reference, start, None, over, 0))
+                        out.append(Due(what.reference, start, None, over, 0))
+                        dues.append(out[-1])
+                        claimed.add(what.reference)
             case "payment_current":
                 alone = what.reference is not None and what.reference in claims
-                settled = [d for d in dues if d.end is None and (not alone or d.reference == what.reference)]
-                for due in settled:
-                    due.end = max(at, due.start)
-                if alone and not settled and not any(d.reference == what.reference for d in dues):
+                for due in out:
+                    if not alone or due.reference == what.reference:
+                        due.end = max(at, due.start)
+                out = [due for due in out if due.end is None]
+                if alone and what.reference not in claimed:
                     ahead.add(what.reference)
     for due in dues:
         due.graced = due.start if due.terminated else _graced(_in_force(terms, line, due.start), due.start)

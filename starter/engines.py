@@ -24,6 +24,7 @@ from starter.virtual_time import Clocks, Member, Overshot, begins_at
 from worker.build import build_worker
 
 REPORTED = ("phase", "priority", "assignee", "disposition", "resolution", "clocks", "notices", "attention", "log")
+REPORTED_OF_ACCOUNT = ("standing", "since", "lines", "notices")
 
 
 def play_core(loaded: Loaded) -> dict[str, Any]:
@@ -44,9 +45,12 @@ class Silent:
     ) -> None:
         return None
 
+    async def sweep_bundles(self) -> int:
+        return 0
+
 
 Keep = Callable[[Sequence[WorkflowHandle[Any, Any]], datetime], Awaitable[None]]
-"""Called with every workflow of a played story and its last moment, while its worker still runs."""
+"""Called with every workflow of a played story (its incidents, then its accounts) and its last moment, while its worker still runs."""
 
 
 async def play_temporal(
@@ -95,7 +99,8 @@ class _Stage:
             await self._play_on(until)
             result = await self._result()
             if self.keep is not None:
-                await self.keep([handle for links in self.handles.values() for handle in links], self.now)
+                incidents = [handle for links in self.handles.values() for handle in links]
+                await self.keep([*incidents, *self.accounts.values()], self.now)
             return result
 
     async def _play_on(self, until: datetime | None) -> None:
@@ -219,7 +224,7 @@ class _Stage:
             untouched.take_terms(self.loaded.terms(customer, self.now), self.now)
             return report.account(untouched.view(self.now), [], self.loaded.table)
         told = await handle.query(names.STATUS, self.now.isoformat())
-        return {name: self._localized(told[name], name) for name in ("standing", "since", "lines", "notices")}
+        return {name: self._localized(told[name], name) for name in REPORTED_OF_ACCOUNT}
 
     def _localized(self, told: Any, key: str = "") -> Any:
         """The same with its moments in the offset of the story's calendar."""

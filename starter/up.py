@@ -22,6 +22,7 @@ from activities.courier import Courier
 from activities.dispatch import revise
 from activities.policies import Policies
 from activities.settings import CourierSettings
+from records.bundles import BundleStore
 from records.customer_files import Seeded
 from records.dead_letters import DeadLetterStore
 from records.sent import SentStore
@@ -143,7 +144,7 @@ def billing_accounts(home: Home) -> BillingSettings:
 
 def working(client: Client, kept: Kept, settings: CourierSettings, accounts: BillingSettings) -> Worker:
     """A worker with everything it needs, not yet running."""
-    teller = LiveTeller(kept.policies, Courier(settings, SentStore(kept.engine)))
+    teller = LiveTeller(kept.policies, Courier(settings, SentStore(kept.engine)), BundleStore(kept.engine))
     return build_worker(client, kept.policies, teller, billing=BillingActivities(kept.policies, client, accounts))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from sla.customer import WHOLE
 from sla.evaluate import View
 from sla.events import INCIDENT_EVENT, AccountLedger, Delivery, Entry, Interval, Ledger, Read, StandingTold, entry, record
 from sla.incident import Incident, IncidentState
@@ -14,6 +15,7 @@ from sla.perform import choose, done
 from sla.player import Player
 from sla.policy import Contract, PinnedContract
 from sla.roster import Recipient, Roster
+from sla.standing import AccountTerms
 from sla.standing import AccountTerms
 from sla.story import Line, Script, Story
 from tests.stage import SHELF
@@ -160,8 +162,11 @@ def carry_out(incident: Incident, view: View) -> None:
     incident.finish(view.owed, [done(step, outcome) for step, outcome in chosen])
 
 
+@dataclass(frozen=True)
 class World:
     """The shipped policies, and every language as told."""
+
+    contract: str
 
     def __init__(self, contract: str) -> None:
         self.contract = contract
@@ -174,6 +179,12 @@ class World:
 
     def line(self, customer: str, product: str | None) -> tuple[str, str]:
         return "support", self.contract
+
+    def terms(self, customer: str, at: datetime) -> AccountTerms:
+        return AccountTerms(contract=self.contract)
+
+    def line(self, customer: str, product: str | None) -> tuple[str, str]:
+        return WHOLE, self.contract
 
     def roster(self, at: datetime) -> Roster:
         return roster()

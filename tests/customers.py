@@ -64,7 +64,8 @@ def _distinct(lines: list[ContractLine]) -> bool:
 
 CUSTOMERS = st.builds(
     Customer,
-    id=_ANY.filter(str.strip),
+    id=st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=12).filter(str.strip)
+    | _WORDS,
     name=_ANY,
     contract=st.none() | _ANY,
     domains=st.lists(_ANY, max_size=2).map(tuple),

@@ -91,14 +91,31 @@ class History:
 
     def loaded(self) -> Loaded:
         """As a story that both engines play."""
-        customer = Customer(id="acme", name="Acme", lines=self.lines, contacts=(Contact(email=ANN, roles=("support",)),))
+        customer = Customer(
+            id="acme", name="Acme", lines=self.lines, contacts=(Contact(email=ANN, roles=("support",)),)
+        )
         told = [word for heard in self.heard for word in heard.told]
         place = {i: self.order[i % len(self.order)] if self.order else 0 for i in range(len(told))}
-        happens = [told[i] for i in sorted(place, key=lambda i: (told[i]["event"] != "opened" or not self.lines, place[i]))]
-        story = Story(title="a history", contract=self.contract, customers=(customer,), happens=tuple(happens), until=_text(self.until))
+        happens = [
+            told[i] for i in sorted(place, key=lambda i: (told[i]["event"] != "opened" or not self.lines, place[i]))
+        ]
+        story = Story(
+            title="a history",
+            contract=self.contract,
+            customers=(customer,),
+            happens=tuple(happens),
+            until=_text(self.until),
+        )
         contract = SHELF.contract(self.contract, BASE)
         table = pinned(self.contract).calendar.timetable()
-        return Quick(BASE / "history.yaml", script(story, contract, table), contract, table, Policies(SHELF, only={"acme": customer}, base=BASE), {})
+        return Quick(
+            BASE / "history.yaml",
+            script(story, contract, table),
+            contract,
+            table,
+            Policies(SHELF, only={"acme": customer}, base=BASE),
+            {},
+        )
 
 
 class Quick(Loaded):
@@ -142,7 +159,7 @@ def moments(anchor: date) -> st.SearchStrategy[datetime]:
     here = place("")
     days = st.integers(0, DAYS - 1).map(lambda n: anchor + timedelta(days=n))
     clocks = st.one_of(
-        st.integers(6, 18).map(lambda h: time(h)),
+        st.builds(time, st.integers(6, 18)),
         st.builds(time, st.integers(7, 17), st.sampled_from([0, 15, 30, 59])),
         st.builds(time, st.integers(0, 23), st.integers(0, 59)),
     )
@@ -164,16 +181,25 @@ def account_events(lines: tuple[ContractLine, ...], anchor: date) -> st.SearchSt
     ended = st.fixed_dictionaries({"event": st.just("contract_terminated"), **named})
     answers = st.sampled_from(["suspension_approved", "suspension_approved", "suspension_declined", "exception_ended"])
     answered = st.fixed_dictionaries({"event": answers, "line": line, "by": st.just("gwen")})
-    granted = st.fixed_dictionaries(
-        {"event": st.just("exception_granted"), "line": line, "by": st.just("gwen"), "why": st.just("launch"), "until": moments(anchor).map(_text)}
-    )  # fmt: skip
+    until = {"by": st.just("gwen"), "why": st.just("launch"), "until": moments(anchor).map(_text)}
+    granted = st.fixed_dictionaries({"event": st.just("exception_granted"), "line": line, **until})
     either = st.one_of(lapsed, lapsed, lapsed, paid, paid, answered, answered, granted, ended)
     return either.map(lambda what: {"customer": "acme", **{k: v for k, v in what.items() if v is not None}})
 
 
 def ticket_events(priorities: list[str]) -> st.SearchStrategy[Happening]:
     """One thing that happens to a ticket after its opening."""
-    dana = st.sampled_from(["agent_replied", "plan_provided", "waiting_on_customer", "waiting_on_customer", "resolved", "reopened", "acknowledged"])
+    dana = st.sampled_from(
+        [
+            "agent_replied",
+            "plan_provided",
+            "waiting_on_customer",
+            "waiting_on_customer",
+            "resolved",
+            "reopened",
+            "acknowledged",
+        ]
+    )
     revised = st.builds(
         lambda to, by: {"event": "priority_changed", "to": to, "by": by}, st.sampled_from(priorities), st.sampled_from(["dana", ANN])
     )  # fmt: skip
@@ -192,7 +218,10 @@ def lines_of(draw: st.DrawFn, family: tuple[str, ...], anchor: date) -> tuple[Co
         id="two", products=("two",), contract=draw(st.sampled_from([None, *family])), prepaid=draw(st.sampled_from([False, False, True])),
         prepaid_until=draw(st.one_of(st.none(), until)),
     )  # fmt: skip
-    return (ContractLine(id="one", products=("one",), prepaid_until=draw(st.one_of(st.none(), st.none(), until))), second)
+    return (
+        ContractLine(id="one", products=("one",), prepaid_until=draw(st.one_of(st.none(), st.none(), until))),
+        second,
+    )
 
 
 @st.composite
@@ -205,7 +234,13 @@ def histories(draw: st.DrawFn) -> History:
     happened: list[tuple[datetime, Happening]] = []
     for ticket in ("a", "b", "c")[: draw(st.integers(1, 3))]:
         opened = draw(moments(anchor))
-        opening = {"ticket": ticket, "event": "opened", "by": ANN, "channel": "email", "priority": draw(st.sampled_from([None, *priorities]))}
+        opening = {
+            "ticket": ticket,
+            "event": "opened",
+            "by": ANN,
+            "channel": "email",
+            "priority": draw(st.sampled_from([None, *priorities])),
+        }
         opening["product"] = draw(st.sampled_from(["one", "two"])) if lines else None
         happened.append((opened, {k: v for k, v in opening.items() if v is not None}))
         for at, what in draw(st.lists(st.tuples(moments(anchor), ticket_events(priorities)), max_size=6)):
@@ -213,9 +248,15 @@ def histories(draw: st.DrawFn) -> History:
     happened += draw(st.lists(st.tuples(moments(anchor), account_events(lines, anchor)), min_size=1, max_size=8))
     heard: dict[tuple[Any, ...], Heard] = {}
     for at, what in happened:
-        once = (what.get("ticket"), at, what["event"]) if what["event"] == "priority_changed" else (at, *sorted(what.items()))
+        once = (
+            (what.get("ticket"), at, what["event"])
+            if what["event"] == "priority_changed"
+            else (at, *sorted(what.items()))
+        )
         received = tuple(at + delay for delay in draw(st.lists(DELAYS, min_size=1, max_size=2)))
-        if lines and what["event"] == "opened":  # Its product says which line it is about: it must be the first word of its ticket.
+        if (
+            lines and what["event"] == "opened"
+        ):  # Its product says which line it is about: it must be the first word of its ticket.
             received = (at, *received)
         heard.setdefault(once, Heard(at, received, what))
     rest = draw(st.one_of(st.just(0), st.integers(0, 12 * 24))) * timedelta(hours=1)

@@ -23,7 +23,7 @@ async def record(release: str, stories: list[Path]) -> None:
     """Play each story on the real workflows; keep each incident's history and what it came to."""
     from activities.attributes import ALL_KEYS
     from sla import names
-    from starter.engines import REPORTED, play_temporal
+    from starter.engines import REPORTED, REPORTED_OF_ACCOUNT, play_temporal
     from starter.stories import load
     from starter.virtual_time import start_environment
 
@@ -41,7 +41,7 @@ async def record(release: str, stories: list[Path]) -> None:
                         "story": str(path.relative_to(ROOT)),
                         "workflow": handle.id,
                         "asked_at": now.isoformat(),
-                        "came_to": {name: told[name] for name in REPORTED},
+                        "came_to": {name: told[name] for name in (REPORTED if "phase" in told else REPORTED_OF_ACCOUNT)},
                         "history": json.loads(history.to_json()),
                     }
                     packed = gzip.compress(json.dumps(kept, sort_keys=True).encode(), mtime=0)

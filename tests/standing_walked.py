@@ -19,11 +19,25 @@ ONE_DAY = timedelta(days=1)
 ALWAYS = 1 << 40
 """Later than any minute."""
 HOLIDAYS = frozenset(
-    date.fromisoformat(day)
-    for day in (
-        "2031-05-26 2031-06-19 2031-07-04 2031-09-01 2031-10-13 2031-11-11 2031-11-27 2031-12-25 2032-01-01 2032-01-19 "
-        "2032-02-16 2032-05-31 2032-06-18 2032-07-05 2032-09-06 2032-10-11 2032-11-11 2032-11-25 2032-12-24 2032-12-31"
-    ).split()
+    date(year, month, day)
+    for year, days in {
+        2031: ((5, 26), (6, 19), (7, 4), (9, 1), (10, 13), (11, 11), (11, 27), (12, 25)),
+        2032: (
+            (1, 1),
+            (1, 19),
+            (2, 16),
+            (5, 31),
+            (6, 18),
+            (7, 5),
+            (9, 6),
+            (10, 11),
+            (11, 11),
+            (11, 25),
+            (12, 24),
+            (12, 31),
+        ),
+    }.items()
+    for month, day in days
 )
 """The days on which the federal holidays are observed, from a printed calendar."""
 ACCOUNT_ORDER = (
@@ -169,7 +183,9 @@ def walk_line(words: Sequence[tuple[int, Word]], line: ContractLine, contract: C
     covered = ALWAYS if line.prepaid else -ALWAYS if last is None else hours.instant(last + ONE_DAY, time())
     terms = contract.suspension
     assert terms is not None
-    invoices = {word.get("reference") for _, word in words if word["event"] in ("payment_lapsed", "contract_terminated")} - {None}
+    invoices = {
+        word.get("reference") for _, word in words if word["event"] in ("payment_lapsed", "contract_terminated")
+    } - {None}
     mine = [(at, word) for at, word in words if word.get("line") in (None, line.id)]
     marks = {at for at, _ in mine}
     debts: list[Debt] = []
@@ -181,7 +197,9 @@ def walk_line(words: Sequence[tuple[int, Word]], line: ContractLine, contract: C
     while marks:
         now = min(marks)
         marks.remove(now)
-        for _, word in sorted(((at, w) for at, w in mine if at == now), key=lambda one: ACCOUNT_ORDER.index(one[1]["event"])):
+        for _, word in sorted(
+            ((at, w) for at, w in mine if at == now), key=lambda one: ACCOUNT_ORDER.index(one[1]["event"])
+        ):
             what, reference = word["event"], word.get("reference")
             if what in ("payment_lapsed", "contract_terminated"):
                 ends = what == "contract_terminated"
@@ -211,7 +229,10 @@ def walk_line(words: Sequence[tuple[int, Word]], line: ContractLine, contract: C
             else:
                 exceptions = []
         excepted = any(now < until for until in exceptions)
-        due = any(debt.suspends <= now and (debt.ends_contract or terms.mode == "automatic" or debt.approved) for debt in debts)
+        due = any(
+            debt.suspends <= now and (debt.ends_contract or terms.mode == "automatic" or debt.approved)
+            for debt in debts
+        )
         if (due and not excepted) != suspended:
             suspended = not suspended
             edges.append(now)
@@ -244,21 +265,29 @@ class WalkedTicket:
     priority: str = ""
 
 
-def walk_ticket(words: Sequence[tuple[int, Word]], line: WalkedLine, contract: Contract, hours: Hours, now: int) -> WalkedTicket:
+def walk_ticket(
+    words: Sequence[tuple[int, Word]], line: WalkedLine, contract: Contract, hours: Hours, now: int
+) -> WalkedTicket:
     """Go through what happened to a ticket; its contract line is suspended when `line` says so."""
     clocks = {name: WalkedClock(name) for name, terms in contract.clocks.items() if terms.starts == "opened"}
     opening = next(word for _, word in words if word["event"] == "opened")
     serves = contract.suspension.serves if contract.suspension else ()
     ticket = WalkedTicket(clocks, priority=opening.get("priority") or contract.default_priority)
-    marks = {at for at, _ in words} | {edge for stretch in line.suspended for edge in stretch if edge is not None} | {now}
+    marks = (
+        {at for at, _ in words} | {edge for stretch in line.suspended for edge in stretch if edge is not None} | {now}
+    )
     steps = sorted(mark for mark in marks if mark <= now)
     opened = waiting = resolved = False
     for i, at in enumerate(steps):
-        for _, word in sorted(((t, w) for t, w in words if t == at), key=lambda one: TICKET_ORDER.index(one[1]["event"])):
+        for _, word in sorted(
+            ((t, w) for t, w in words if t == at), key=lambda one: TICKET_ORDER.index(one[1]["event"])
+        ):
             what = word["event"]
             opened = opened or what == "opened"
             ticket.priority = word["to"] if what == "priority_changed" else ticket.priority
-            waiting = what == "waiting_on_customer" or (waiting and what not in ("customer_replied", "resolved", "reopened"))
+            waiting = what == "waiting_on_customer" or (
+                waiting and what not in ("customer_replied", "resolved", "reopened")
+            )
             resolved = what == "resolved" or (resolved and what != "reopened")
             for clock in clocks.values():
                 terms = contract.clocks[clock.name]

@@ -10,7 +10,7 @@ from activities.attributes import attributes
 from activities.policies import Policies
 from records.shelf import Shelf
 from sla import events
-from sla.events import Delivery, Interval, Ledger, Read
+from sla.events import Delivery, Granted, Interval, Ledger, Read
 from sla.incident import Incident, IncidentState
 from sla.steps import Step
 from workflows.advice import standing_still
@@ -165,6 +165,54 @@ def test_R12_a_suspended_incident_says_since_when_why_and_what_is_left() -> None
 def test_R12_a_ticket_taken_in_during_the_suspension_has_clocks_that_have_not_begun() -> None:
     incident = made("reciprocity", at(events.Opened(priority="S2", by=ANN), 2), suspended=True)
     assert "■ **response** starts when support goes on (8 elapsed hours, target, R09)" in shown(incident, 5 * HOUR)
+
+
+def with_ledger(contract: str, ledger: Ledger, *happened: tuple[Any, timedelta]) -> Incident:
+    incident = made(contract, *happened)
+    incident.told_standing(ledger, MONDAY)
+    return incident
+
+
+def test_X03_within_the_grace_the_card_says_when_support_will_be_suspended() -> None:
+    ledger = Ledger(version=1, standing="lapsed", since=MONDAY, suspended=(Interval(start=MONDAY + 2 * HOUR),))
+    incident = with_ledger("reciprocity", ledger, opened("S4"))
+    said = "payment outstanding since Mon 07 Jul 2031 10:00 PDT (17:00 UTC); support will be suspended from Mon 07 Jul"
+    assert f"**Payments:** {said} 2031 12:00 PDT (19:00 UTC) unless it is paid" in shown(incident, HOUR)
+    assert shown(incident, 3 * HOUR).startswith("**Support is suspended since Mon 07 Jul 2031 12:00 PDT")
+
+
+def test_R13_the_end_of_the_contract_is_said_as_such() -> None:
+    ledger = Ledger(version=1, standing="terminated", since=MONDAY, suspended=(Interval(start=MONDAY),))
+    text = shown(with_ledger("reciprocity", ledger, opened("S2")), HOUR)
+    assert text.startswith("**Support has ended with the contract since Mon 07 Jul 2031 10:00 PDT")
+    assert "**Why the clocks stand still:** the contract has ended" in text
+    assert "nothing, until there is a contract again; then `pactkeeper resume acme`" in text
+
+
+def test_the_safety_valve_says_that_it_serves_in_spite_of_the_suspension() -> None:
+    incident = made("reciprocity", opened("S1"))
+    contract = incident.pinned.contract
+    assert contract.suspension is not None
+    terms = contract.suspension.model_copy(update={"serves": ("S1",)})
+    changed = contract.model_copy(update={"suspension": terms})
+    incident.pin(incident.pinned.model_copy(update={"contract": changed}), MONDAY)
+    incident.told_standing(
+        Ledger(version=1, standing="suspended", since=MONDAY, suspended=(Interval(start=MONDAY),)), MONDAY
+    )
+    text = shown(incident, HOUR)
+    assert "**Payments:** served in spite of the suspension (contract: S1)" in text
+    assert "▶ **response** due" in text
+
+
+def test_an_exception_says_on_whose_word_why_and_until_when() -> None:
+    until = MONDAY + timedelta(days=1)
+    granted = Granted(start=MONDAY, end=until, by="gwen@desk.example", why="their [launch](http://x)")
+    ledger = Ledger(
+        version=1, standing="suspended", since=MONDAY, suspended=(Interval(start=until),), exceptions=(granted,)
+    )
+    text = shown(with_ledger("reciprocity", ledger, opened("S4")), HOUR)
+    said = "served by an exception of gwen until Tue 08 Jul 2031 10:00 PDT (17:00 UTC): `their [launch](http://x)`"
+    assert f"**Payments:** {said}" in text
 
 
 def test_B13_a_held_incident_says_who_can_let_it_in() -> None:

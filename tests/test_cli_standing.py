@@ -14,7 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import yaml
 
 from sla import names
 from tests.installation import PROGRAM, Say, Up, command, environment, soon
@@ -32,7 +34,7 @@ lines:
   - {id: hardware, title: Hardware, products: [router]}
   - {id: software, title: Software, products: [app], contract: tromzo, prepaid: true}
 """
-CUSTOMERS = ("asks", "declines", "prompted", "keyed", "ends", "graced", "valve", "glass", "guessed", "late")
+CUSTOMERS = ("asks", "declines", "prompted", "keyed", "ends", "graced", "valve", "glass", "guessed", "late", "program")
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +231,40 @@ def test_only_the_unpaid_line_is_suspended_and_a_line_that_is_not_there_is_refus
     assert "--why goes with --terminated" in say("suspend", "lined", "--why", "x", fails=2)
 
 
+def test_a_program_tells_of_payments_and_decides_with_a_token(say: Say, up: Up) -> None:
+    said = (up.folder / "said").read_text()
+    web = re.search(r"Web intake +(http://127\.0\.0\.1:\d+)/", said)
+    assert web
+    (token,) = yaml.safe_load((up.folder / "hook-secrets.yaml").read_text())["api"]
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=f"{web[1]}/api/customers/program", headers=headers, timeout=30) as pages:
+        _by_program(say, pages)
+
+
+def _by_program(say: Say, pages: httpx.Client) -> None:
+    assert pages.get("/standing").json()["standing"] == "current"
+    lapse = {"event": "payment_lapsed", "occurred_at": ago(days=5), "reference": "INV-4", "key": "e1"}
+    for _ in "12":
+        came = pages.post("/events", json=lapse)
+        assert (came.status_code, came.json()["key"]) == (202, "api:e1")
+    soon(lambda: pages.get("/standing").json()["lines"]["support"]["awaits_approval"])
+    decision = {"action": "approve_suspension", "by": "gwen", "key": "d1"}
+    for _ in "12":
+        came = pages.post("/decisions", json=decision)
+        assert (came.status_code, came.json()["account"]["standing"]) == (200, "suspended")
+    assert account(say, "program")["of_line"]["support"]["answer"]["by"] == "gwen"
+    came = pages.post("/decisions", json={"action": "end_exception", "by": "gwen"})
+    assert (came.status_code, came.json()) == (409, {"error": "no exception is in force"})
+    extreme = {"action": "grant_exception", "by": "gwen", "why": "x", "until": "9999-12-31T23:59:59-12:00"}
+    came = pages.post("/decisions", json=extreme)
+    assert (came.status_code, "lasts 400 days at most" in came.text) == (409, True)
+    came = pages.post("/decisions", json=decision | {"at": "0001-01-01T00:00:00Z", "key": "d2"})
+    assert (came.status_code, "more than 400 days ago" in came.text) == (409, True)
+    assert pages.post("/events", json={"event": "payment_current"}).status_code == 202
+    soon(lambda: pages.get("/standing").json()["standing"] == "current")
+    assert pages.get("/standing").json()["dead_letters"] == []
+
+
 def test_all_who_are_not_current_are_listed_and_those_who_wait_for_an_answer_first(say: Say) -> None:
     asked(say, "late")
     say("suspend", "guessed", "--at", ago(hours=1))
@@ -258,7 +294,9 @@ def test_whom_nobody_knows_is_refused_and_who_never_lapsed_is_current(say: Say) 
     assert say("standing", "ends") == "ends has had no incident and no payment event yet\n"
     assert account(say, "ends")["standing"] == "current"
     assert "ends has had no incident and no payment event yet" in say("approve", "ends", "--by", "gwen", fails=1)
-    ahead = ("except", "ends", "--by", "gwen", "--why", "migration", "--until", "2099-01-01T00:00Z")
-    assert "ends is current" in say(*ahead)
+    ahead = ("except", "ends", "--by", "gwen", "--why", "migration", "--until")
+    said = say(*ahead, "2099-01-01T00:00Z", fails=1)
+    assert said == "an exception lasts 400 days at most: say an earlier end, and grant another one then\n"
+    assert "ends is current" in say(*ahead, (datetime.now(UTC) + timedelta(days=3)).isoformat())
     assert names.account_id("ends") == "account/ends"
     assert "ends is lapsed since" in say("suspend", "ends", "--at", ago(minutes=1))

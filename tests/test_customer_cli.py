@@ -11,11 +11,12 @@ import pytest
 from temporalio.client import Client
 from typer.main import get_command
 
-from records.customer_files import written
+from records.customer_files import Seeded, written
 from records.shelf import Shelf
 from sla import names
 from sla.customer import Customer
 from starter import cli
+from starter.commands.serve import news
 from starter.state_dir import StateDir
 from tests.customers import ACME, BOLT
 from tests.installation import OPEN, Say, Up, command
@@ -216,6 +217,19 @@ def test_a_database_that_is_away_is_told_of_and_a_ticket_does_not_wait_for_it(
     _, _, err = run("open", "1", "--by", "ann@acme.example")
     assert "so those of the files are taken; check PACTKEEPER_DATABASE" in err
     assert "no Temporal server answers" in err
+
+
+def test_a_start_names_what_the_files_brought_and_what_they_say_otherwise() -> None:
+    seeded = Seeded(("acme", "bolt"), ("my customers/acme.yaml",), ("x.yaml:1: broken",), ("y.yaml:2: refused",))
+    assert news(seeded) == [
+        "y.yaml:2: refused",
+        "Customers taken up from their files: acme, bolt.",
+        (
+            "my customers/acme.yaml says something else than the records, which hold; "
+            "`pactkeeper customer import 'my customers/acme.yaml'` takes it up"
+        ),
+    ]
+    assert news(Seeded()) == []
 
 
 def test_the_page_about_customers_shows_what_is_printed(run: Run) -> None:

@@ -131,6 +131,7 @@ async def test_several_may_swap_what_belongs_to_them(store: CustomerStore) -> No
         (Customer(id="x", name="a\0b"), r"^name holds the character U\+0000, which no database keeps; take it out$"),
         (Customer.model_construct(id="x", name="a\ud800"), r"^name holds the character U\+D800"),
         (Customer(id="x", lines=(ContractLine(id="a", title="\0"),)), r"^lines\.0\.title holds the character"),
+        (Customer(id="a\nb"), r"^id holds the character U\+000A, which no address can hold; take it out$"),
         (
             Customer(id="x", lines=(ContractLine(id="a", prepaid_until=date(9999, 12, 31)),)),
             r"^lines\.0\.prepaid_until is 9999-12-31; write a day from 2000-01-01 to 2199-12-31, or `prepaid: true` where",

@@ -53,6 +53,10 @@ async def came_to(kept: dict[str, Any]) -> dict[str, Any]:
         workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=runner(), interceptors=[Watch()]
     )
     await replayer.replay_workflow(WorkflowHistory.from_json(kept["workflow"], kept["history"]))
+    if hasattr(SEEN["made"], "account"):
+        account = SEEN["made"].account
+        told = report.account(account.view(datetime.fromisoformat(kept["asked_at"])), account.state.log)
+        return {name: told[name] for name in kept["came_to"]}
     incident = SEEN["made"].incident
     view = incident.view(datetime.fromisoformat(kept["asked_at"]))
     told = report.incident(view, incident.state.log, incident.pinned.calendar.timetable())

@@ -130,6 +130,7 @@ SETTLED: list[tuple[Reading, Outstanding, float | None]] = [
     (reading(subscription("active")), owed("stripe:elsewhere:in_9"), 20),
     # A new subscription after one that ended: from its beginning.
     (reading(subscription("active", id="sub_2", created=s(PAID))), owed(SUB_1, terminated=True), 8),
+    (reading(subscription("active", id="sub_2", created=s(START + DAY))), owed(SUB_1, terminated=True), 1),
     (
         reading(subscription("past_due", invoice("in_2", day=9), "sub_2", created=s(PAID))),
         owed(SUB_1, terminated=True),

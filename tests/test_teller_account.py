@@ -401,7 +401,7 @@ async def test_one_of_our_people_reads_our_words_though_the_account_tells_the_cu
     await suspends(by, 2, Recipient("stranger@else.example", "log", None), requester="stranger@else.example")
     await speaks(by, waits_for=2)
     heard = told(tmp_path)
-    assert "pactkeeper status --customer acme" in heard["dana"][0]["text"]
+    assert "pactkeeper standing acme" in heard["dana"][0]["text"]
     assert heard["stranger@else.example"][0]["text"].startswith("Hello,\n")
 
 

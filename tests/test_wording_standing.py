@@ -160,6 +160,14 @@ def test_an_approval_says_what_it_would_do_and_how_to_answer_and_again_that_nobo
     assert "This was first asked on Wed 9 Jul 2031 12:30 (UTC-7), and nobody has answered." in text
 
 
+@pytest.mark.parametrize(("line", "named"), [("support", ""), ("zen", " --line zen"), ("a b", " --line 'a b'")])
+def test_an_approval_can_be_answered_though_its_step_names_no_command(line: str, named: str) -> None:
+    _, text = account("approval", DANA, SINCE | {"line": line})
+    assert f"Approve:   pactkeeper approve acme{named} --by YOU\n" in text
+    assert f"Decline:   pactkeeper decline-suspension acme{named} --by YOU\n" in text
+    assert "Look:     pactkeeper standing acme" in text
+
+
 def test_an_approval_is_never_worded_for_the_customer() -> None:
     _, text = account("approval", ANN, SINCE)
     assert not text.startswith("Hello")

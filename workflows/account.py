@@ -48,9 +48,9 @@ class AccountWorkflow(Deciders):
     @workflow.init
     def __init__(self, state: AccountState) -> None:
         self.account = Account(state)
-        self.woken = False
-        self.revised = False
-        self.looks = False
+        self.woken = state.looks or state.revised
+        self.revised = state.revised
+        self.looks = state.looks
         self.looking: asyncio.Task[None] | None = None
         self.tasks: set[asyncio.Task[None]] = set()
         self.told_now = 0
