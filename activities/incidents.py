@@ -61,7 +61,7 @@ class IncidentActivities:
                 assert before.state.pinned is not None
                 ledger = await self._enrol(asked.incident, state, before.ledger.line)
                 return OpenedIncident(pinned=before.state.pinned, ledger=ledger, word=word, carried=before.state)
-            word = as_opening(word, view.priority)
+            word = as_opening(word, view)
             number, after, contract = before.state.number + 1, view.closed_at, contract or before.state.contract
         line, contract = self.policies.line(state.customer, contract, product_of(word))
         pinned = self.policies.pin(state.customer, contract, state.playbook, word.occurred_at)

@@ -72,6 +72,13 @@ class BundleStore:
         self._sqlite = engine.dialect.name == "sqlite"
         self._insert = sqlite_insert if self._sqlite else postgresql_insert
 
+    async def said_for(self, incident: str) -> set[str]:
+        """The keys of the messages that were sent with a part of an incident that has this text in its id."""
+        name = NoticePart.bundle + "/" + NoticePart.recipient_channel + "-" + NoticePart.recipient_id
+        wanted = NoticePart.incident.contains(incident, autoescape=True), NoticePart.sent_at.is_not(None)
+        async with self._engine.connect() as connection:
+            return set(await connection.scalars(select(name).distinct().where(*wanted)))
+
     async def put(self, parts: Sequence[Part], at: datetime) -> list[bool]:
         """Put parts by, in one transaction: True for each that its bundle holds, now or since before it was closed.
 

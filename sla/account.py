@@ -5,7 +5,7 @@ view(now) -> AccountView     # how each contract line stands, what is owed, when
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel
 
@@ -22,6 +22,8 @@ MAX_DEAD_LETTERS = 200
 MAX_WORDS = 4000
 """Events of one customer; more than that is a loop of some billing system's, and must not keep its incidents from opening."""
 AHEAD = timedelta(days=60)
+FIRST, LAST = datetime(1971, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""What happens outside these years is a sender's mistake, and no arithmetic could follow it."""
 ORDER = ("current", "lapsed", "suspended", "terminated")
 
 
@@ -112,6 +114,11 @@ class Account:
         """Take a word; False when it was heard before. The ledger is made anew."""
         if word.key in self._keys:
             return False
+        until = getattr(word.event, "until", None) or word.received_at
+        if not all(FIRST <= at <= LAST for at in (word.happened, word.received_at, until)):
+            why = f"its time lies before {FIRST.year} or after {LAST.year}"
+            self.put_aside(word.received_at, word.event.event, why, word.model_dump_json())
+            return False
         if len(self.state.log) >= MAX_WORDS:
             why = f"this account has heard {MAX_WORDS} events; look for a loop in the billing system"
             self.put_aside(word.received_at, word.event.event, why, word.model_dump_json())
@@ -126,6 +133,10 @@ class Account:
             self.put_aside(word.received_at, word.event.event, why, word.model_dump_json())
         self._fold()
         return True
+
+    def knows(self, key: str) -> bool:
+        """Whether a word of that key was heard."""
+        return key in self._keys
 
     def put_aside(self, at: datetime, name: str, why: str, what: str) -> None:
         """Keep what cannot be taken; the oldest go when there are too many."""

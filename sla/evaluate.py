@@ -74,6 +74,7 @@ class View:
     attention: tuple[str, ...]
     missing: tuple[str, ...]
     customer: str | None
+    product: str | None
     tried: tuple[str, ...]
     in_flight: int
     """Steps that were begun and whose outcome is not in the log yet."""
@@ -154,6 +155,7 @@ def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime, *, ste
         attention=tuple(facts.attention),
         missing=facts.read.missing,
         customer=None if facts.opened is None else facts.opened.event.by,  # type: ignore[union-attr]
+        product=None if facts.opened is None else facts.opened.event.product,  # type: ignore[union-attr]
         tried=facts.tried,
         in_flight=sum(step.done is None for step in facts.steps),
         raw=tuple(runs),

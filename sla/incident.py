@@ -165,7 +165,7 @@ class Incident:
         later = [e for e in self.state.log if not continues(view, e)]
         self.state.log = [e for e in self.state.log if e not in later]
         self.state.handed_on += [e.key for e in later]
-        return [as_opening(e, view.priority) for e in later]
+        return [as_opening(e, view) for e in later]
 
     def _append(self, line: Entry) -> None:
         self._keys.add(line.key)
@@ -187,9 +187,9 @@ def continues(view: View, word: Entry | Delivery) -> bool:
     )
 
 
-def as_opening(word: Entry | Delivery, priority: str) -> Delivery:
-    """A customer's word after the closing, as the opening of the follow-up: under the priority that the incident had."""
+def as_opening(word: Entry | Delivery, view: View) -> Delivery:
+    """A customer's word after the closing, as the opening of the follow-up: of the priority and product that the incident had."""
     what = word.event
     if not isinstance(what, Opened):
-        what = Opened(by=getattr(what, "by", None), priority=priority)
+        what = Opened(by=getattr(what, "by", None), priority=view.priority, product=view.product)
     return Delivery(key=word.key, occurred_at=word.occurred_at, received_at=word.received_at, event=what)

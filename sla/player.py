@@ -87,7 +87,7 @@ class Player:
                 incident.hear(word)
                 self._settle(chain[-1])
                 return
-            word = as_opening(word, view.priority)
+            word = as_opening(word, view)
         self._open(line.ticket, line.customer, word)
 
     def _open(self, ticket: str, customer: str, word: Delivery) -> None:

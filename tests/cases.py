@@ -9,13 +9,23 @@ from hypothesis import strategies as st
 
 from sla.customer import WHOLE
 from sla.evaluate import View
-from sla.events import INCIDENT_EVENT, AccountLedger, Delivery, Entry, Interval, Ledger, Read, StandingTold, entry, record
+from sla.events import (
+    INCIDENT_EVENT,
+    AccountLedger,
+    Delivery,
+    Entry,
+    Interval,
+    Ledger,
+    Read,
+    StandingTold,
+    entry,
+    record,
+)
 from sla.incident import Incident, IncidentState
 from sla.perform import choose, done
 from sla.player import Player
 from sla.policy import Contract, PinnedContract
 from sla.roster import Recipient, Roster
-from sla.standing import AccountTerms
 from sla.standing import AccountTerms
 from sla.story import Line, Script, Story
 from tests.stage import SHELF
@@ -168,17 +178,8 @@ class World:
 
     contract: str
 
-    def __init__(self, contract: str) -> None:
-        self.contract = contract
-
     def pin(self, contract: str, playbook: str | None, at: datetime) -> PinnedContract:
         return pinned(contract)
-
-    def terms(self, customer: str, at: datetime) -> AccountTerms:
-        return AccountTerms()
-
-    def line(self, customer: str, product: str | None) -> tuple[str, str]:
-        return "support", self.contract
 
     def terms(self, customer: str, at: datetime) -> AccountTerms:
         return AccountTerms(contract=self.contract)

@@ -295,3 +295,14 @@ async def test_a_sign_of_life_is_given_all_the_while_and_then_no_more() -> None:
     given = len(beats)
     await asyncio.sleep(0.03)
     assert len(beats) == given
+
+
+async def test_an_incident_s_own_messages_are_found_by_what_it_put_by_once_it_was_sent(store: BundleStore) -> None:
+    """`pactkeeper notices --incident` lists them by these keys."""
+    await store.put([part(1), part(1, "gwen"), part(12), part(7, "eli")], AT)
+    piles = {pile.recipient_id: pile for pile in await store.close(BUNDLE, "acme", AT)}
+    assert await store.said_for("desk/1") == set()
+    await store.sent([piles["ann@acme.example"]], AT)
+    assert await store.said_for("desk/1") == {f"{BUNDLE}/log-ann@acme.example"}
+    assert await store.said_for("desk/7") == set()
+    assert await store.said_for("%") == set(), "what a person types is no pattern"

@@ -160,8 +160,11 @@ def test_a_lapse_suspends_and_a_payment_resumes(say: Say) -> None:
     assert "suspension" in page
     assert "initech is current" in say("resume", "initech")
     assert "resumption" in say("status", "s1")
-    sent = json.loads(say("notices", "--incident", "s1", "--json"))
-    assert {"suspension", "resumption"} <= {notice["kind"] for notice in sent}
+
+    def sent() -> set[str]:
+        return {notice["kind"] for notice in json.loads(say("notices", "--incident", "s1", "--json"))}
+
+    soon(lambda: {"suspension", "resumption"} <= sent())
 
 
 def test_a_key_makes_a_word_count_once(say: Say) -> None:

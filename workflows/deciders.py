@@ -38,6 +38,8 @@ class Deciders:
 
     @approve_suspension.validator
     def _may_approve(self, said: Decision) -> None:
+        if self._heard_before():
+            return
         self._line(said)
         if not any(line.standing in ("lapsed", "suspended") for line in self._concerned(said)):
             raise _refusal("nothing is outstanding, so there is no suspension to approve")
@@ -49,6 +51,8 @@ class Deciders:
 
     @decline_suspension.validator
     def _may_decline(self, said: Decision) -> None:
+        if self._heard_before():
+            return
         self._line(said)
         if not any(line.standing in ("lapsed", "suspended") for line in self._concerned(said)):
             raise _refusal("nothing is outstanding, so there is no suspension to decline")
@@ -66,6 +70,8 @@ class Deciders:
 
     @grant_exception.validator
     def _may_grant(self, said: Decision) -> None:
+        if self._heard_before():
+            return
         self._line(said)
         if not said.why:
             raise _refusal("an exception is on the record: say why")
@@ -83,16 +89,21 @@ class Deciders:
 
     @end_exception.validator
     def _may_end(self, said: Decision) -> None:
+        if self._heard_before():
+            return
         self._line(said)
         if not any(line.exception is not None for line in self._concerned(said)):
             raise _refusal("no exception is in force")
 
     def _take(self, said: Decision, event: AnyAccountEvent) -> dict[str, Any]:
-        now, info = workflow.now(), workflow.current_update_info()
-        key = f"decided:{info.id if info is not None else now.isoformat()}"
+        now, key = workflow.now(), _key()
         at: datetime = said.at or now
         self.hear(AccountDelivery(key=key, occurred_at=min(at, now), received_at=now, event=event))
         return report.account(self.account.view(now), self.account.state.log)
+
+    def _heard_before(self) -> bool:
+        """Whether this very update was carried out, before a renewal: asked again, it changes nothing."""
+        return self.account.knows(_key())
 
     def _line(self, said: Decision) -> None:
         if self.account.state.terms is None:
@@ -106,6 +117,11 @@ class Deciders:
     def _concerned(self, said: Decision) -> list[Any]:
         view = self.account.view(workflow.now())
         return [line for line in view.lines if said.line in (None, line.id)]
+
+
+def _key() -> str:
+    info = workflow.current_update_info()
+    return f"decided:{info.id if info is not None else workflow.now().isoformat()}"
 
 
 def _refusal(sentence: str) -> ApplicationError:

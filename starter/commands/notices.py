@@ -15,7 +15,7 @@ from starter.home import Home
 def notices(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most, the newest first.")] = 20,
     incident: Annotated[
-        str | None, option("TEXT", "Only those whose incident has this in its id, such as 4711.")
+        str | None, option("TEXT", "Only those about an incident with this in its id, such as 4711.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -23,8 +23,8 @@ def notices(
 
     Example: pactkeeper notices --limit 5
     """
-    found = asyncio.run(_recent(Home.here(), 10_000 if incident else limit))
-    wanted = [sent for sent in found if incident is None or incident in sent["incident"]][:limit]
+    found, bundled = asyncio.run(_recent(Home.here(), 10_000 if incident else limit, incident))
+    wanted = [one for one in found if incident is None or incident in one["incident"] or one["key"] in bundled][:limit]
     if json:
         terminal.as_json(wanted)
         return
@@ -50,20 +50,23 @@ def notices(
     terminal.show(made)
 
 
-async def _recent(home: Home, limit: int) -> list[dict[str, Any]]:
+async def _recent(home: Home, limit: int, incident: str | None) -> tuple[list[dict[str, Any]], set[str]]:
+    """The newest, and the keys of those by which an account spoke of the incident, too."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from records import database
+    from records.bundles import BundleStore
     from records.sent import SentStore
 
     if not home.named_database and not (home.state / "records.db").exists():
-        return []
+        return [], set()
     try:
         engine = database.engine(home.database)
     except ValueError as error:
         raise RefusalError(f"PACTKEEPER_DATABASE: {error}", 2) from None
     try:
-        return [asdict(sent) for sent in await SentStore(engine).recent(limit)]
+        bundled = await BundleStore(engine).said_for(incident) if incident else set()
+        return [asdict(sent) for sent in await SentStore(engine).recent(limit)], bundled
     except (SQLAlchemyError, OSError) as error:
         said = "the database of records can't be read"
         raise RefusalError(

@@ -107,8 +107,7 @@ def _remarks(told: Mapping[str, Any], id: str) -> Iterator[RenderableType]:
             f"  pactkeeper approve {customer}{option} --by YOU  |  pactkeeper decline-suspension {customer}{option} --by YOU"
         )
     if (exception := line["exception"]) is not None and line["standing"] != "current":
-        said = f"{exception['by']} until {account.here(exception['until'])}: {exception['why']}"
-        yield Text(f"{of}Exception by {one_line(said, 400)}", style="yellow")
+        yield Text(f"{of}The exception's reason: {one_line(exception['why'], 400)}", style="yellow")
     if (answer := about["answer"]) is not None:
         verb = "approved" if answer["approved"] else "declined"
         why = f": {answer['why']}" if answer["why"] else ""
@@ -153,7 +152,7 @@ def _serves(policies: Policies, customer: Customer, line: str) -> tuple[str, ...
 
 
 def _stands(rows: Sequence[Mapping[str, Any]], serves: Sequence[str]) -> RenderableType:
-    made = terminal.table("  ticket", "priority", "assignee", "what it would do")
+    made = terminal.table("ticket", "priority", "assignee", "what it would do")
     for row in rows:
         clocks = [
             f"{name} ({terminal.amount(clock['left_seconds'])} left)"
@@ -162,5 +161,5 @@ def _stands(rows: Sequence[Mapping[str, Any]], serves: Sequence[str]) -> Rendera
         ]
         stops = f"stands still: {', '.join(clocks)}" if clocks else "no clock runs; nothing changes"
         said = "served even so" if row["priority"] in serves else stops
-        terminal.row(made, [f"  {row['ticket']}", row["priority"], row["assignee"] or "nobody yet", said])
+        terminal.row(made, [row["ticket"], row["priority"], row["assignee"] or "nobody yet", said])
     return made
