@@ -68,6 +68,24 @@ class ReadOpening(Message):
     customer: str
     pinned: PinnedContract
     word: Delivery
+    incident: str | None = None
+    state: IncidentState | None = None
+    line: str = ""
+    """The contract line under which the incident was enrolled when its product was not known."""
+
+
+class ReadLate(Read):
+    """What the opening said, and where it named another line's product: that line's contract and ledger."""
+
+    pinned: PinnedContract | None = None
+    ledger: Ledger | None = None
+
+    def taken(self, incident: Incident, at: datetime) -> None:
+        """Put it into the incident's log."""
+        incident.was_read(Read.model_validate(self.model_dump(exclude={"pinned", "ledger"})), at)
+        if self.pinned is not None and self.ledger is not None:
+            incident.pin(self.pinned, at, f"pinned:line:{self.ledger.line}")
+            incident.told_standing(self.ledger, at, enrolled=True)
 
 
 class Pin(Message):

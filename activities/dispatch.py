@@ -142,7 +142,7 @@ async def _to_account(
 ) -> str:
     await client.start_workflow(
         names.ACCOUNT_WORKFLOW,
-        task_queue=task_queue,
+        task_queue=names.accounts_queue(task_queue),
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         start_signal=signal,
         start_signal_args=[said],
@@ -156,7 +156,7 @@ async def open_account(
 ) -> str:
     """Make sure that a customer's account runs; the id of its workflow."""
     await client.start_workflow(
-        names.ACCOUNT_WORKFLOW, task_queue=task_queue, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        names.ACCOUNT_WORKFLOW, task_queue=names.accounts_queue(task_queue), id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         **account(customer, contract),
     )  # fmt: skip
     return names.account_id(customer)

@@ -1,8 +1,9 @@
 """Making an incident ready: its contract and calendar pinned, its opening read, enrolled with its account, its receipt told."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 from temporalio import activity
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowFailureError
@@ -10,7 +11,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
 from activities import dispatch
-from activities.calls import CarryOut, FollowUp, OpenedIncident, OpenIncident, Pin, ReadOpening
+from activities.calls import CarryOut, FollowUp, OpenedIncident, OpenIncident, Pin, ReadLate, ReadOpening
 from activities.language import detect
 from activities.policies import Policies
 from activities.steps import StepActivities
@@ -21,6 +22,8 @@ from sla.incident import Incident, IncidentState, as_opening, continues
 from sla.perform import read
 from sla.policy import Contract, PinnedContract
 
+ENROLLING = 8
+"""Enrolments with one account under way at once: the server takes ten, and sends away what is more."""
 AT_ONCE = 3.0
 """Seconds in which what is owed at the opening is said along with it; what takes longer is said later, beside the loop."""
 
@@ -45,6 +48,7 @@ class IncidentActivities:
     policies: Policies
     client: Client
     steps: StepActivities
+    _turns: WeakValueDictionary[str, asyncio.Semaphore] = field(default_factory=WeakValueDictionary)
 
     @activity.defn(name=names.OPEN_INCIDENT)
     async def open_incident(self, asked: OpenIncident) -> OpenedIncident:
@@ -92,10 +96,17 @@ class IncidentActivities:
         return opened.model_copy(update={"begun": view.owed, "came": came.outcomes, "ledger": ledger})
 
     @activity.defn(name=names.READ_OPENING)
-    async def read_opening(self, asked: ReadOpening) -> Read:
-        """Read an opening that came after other words."""
+    async def read_opening(self, asked: ReadOpening) -> ReadLate:
+        """Read an opening that came after other words; it may be the first to name the product, and so the contract line."""
         await self.policies.fresh()
-        return self._read(asked.customer, asked.pinned.contract, asked.word)
+        pinned, ledger, state = asked.pinned, None, asked.state
+        if state is not None and asked.incident is not None:
+            line, contract = self.policies.line(state.customer, state.contract, product_of(asked.word))
+            if asked.line and line.id != asked.line:
+                pinned = self.policies.pin(state.customer, contract, state.playbook, asked.word.occurred_at)
+                ledger = await self._enrol(asked.incident, state, line.id, moved=True)
+        told = self._read(asked.customer, pinned.contract, asked.word)
+        return ReadLate(**dict(told), pinned=pinned if ledger is not None else None, ledger=ledger)
 
     @activity.defn(name=names.PIN)
     async def pin(self, asked: Pin) -> PinnedContract:
@@ -125,15 +136,21 @@ class IncidentActivities:
             return None
         return Incident(state) if state.pinned is not None else None
 
-    async def _enrol(self, incident: str, state: IncidentState, line: str) -> Ledger:
+    async def _enrol(self, incident: str, state: IncidentState, line: str, *, moved: bool = False) -> Ledger:
         """Enrolling and reading the ledger are one atomic act."""
         start: WithStartWorkflowOperation[Any, None] = WithStartWorkflowOperation(
             names.ACCOUNT_WORKFLOW, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            task_queue=activity.info().task_queue, **dispatch.account(state.customer, state.contract),
+            task_queue=names.accounts_queue(activity.info().task_queue), **dispatch.account(state.customer, state.contract),
         )  # fmt: skip
-        ledger: Ledger = await self.client.execute_update_with_start_workflow(
-            names.ENROL, args=[incident, line], start_workflow_operation=start, id=incident, result_type=Ledger
-        )
+        turns = self._turns.setdefault(state.customer, asyncio.Semaphore(ENROLLING))
+        async with turns:
+            ledger: Ledger = await self.client.execute_update_with_start_workflow(
+                names.ENROL,
+                args=[incident, line],
+                start_workflow_operation=start,
+                id=f"{incident}:{line}" if moved else incident,
+                result_type=Ledger,
+            )
         return ledger
 
     def _read(self, customer: str, contract: Contract, word: Delivery) -> Read:

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.calls import CarriedOut, CarryOut, TellAccount
 from activities.policies import Policies
@@ -16,6 +17,9 @@ from sla.events import AccountLedger, Ledger, StepDone
 from sla.perform import choose, done
 from sla.roster import Outcome, Roster
 from sla.steps import Step
+
+PATIENT_ATTEMPTS = 4
+"""So often an account is asked, over about a minute, before a step speaks without an answer."""
 
 
 class Teller(Protocol):
@@ -49,7 +53,7 @@ class StepActivities:
     async def perform(self, asked: CarryOut, attempt: int) -> CarriedOut:
         """`carry_out`, for another activity too; it raises what the teller raises."""
         await self.policies.fresh()
-        ledger = await self._ledger(asked.scene.customer, asked.line) if asked.asks_ledger else None
+        ledger = await self._ledger(asked.scene.customer, asked.line, attempt) if asked.asks_ledger else None
         silent = {
             s.key
             for s in asked.steps
@@ -66,8 +70,9 @@ class StepActivities:
         back = {key: StepDone(step_key=key, held_back=True) for key in silent}
         return CarriedOut(outcomes=tuple((outcomes | back)[step.key] for step in asked.steps), ledger=ledger)
 
-    async def _ledger(self, customer: str | None, line: str) -> Ledger | None:
-        """The account's ledger, as all that it has acknowledged makes it; None where it cannot be asked: then we speak.
+    async def _ledger(self, customer: str | None, line: str, attempt: int) -> Ledger | None:
+        """The account's ledger, as all that it has acknowledged makes it. None: there is no account, or it does not
+        answer again and again; then we speak, for a page that waits for ever is worse than one too many.
 
         It stands in the account's memo, and reading that costs nothing. A query, an action, is needed only while the
         account has something before it that may change the ledger.
@@ -82,7 +87,10 @@ class StepActivities:
             ledger: AccountLedger = await handle.query(names.LEDGER, result_type=AccountLedger)
             return Ledger(**dict(ledger.of(line)))
         except RPCError as error:
-            activity.logger.warning(
-                "the account of %s cannot be asked: %s", names.canonical(customer or "unknown"), error.message
-            )
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            said = f"the account of {names.canonical(customer or 'unknown')} cannot be asked: {error.message}"
+            if attempt <= PATIENT_ATTEMPTS:
+                raise ApplicationError(said, type="AccountUnavailable") from None
+            activity.logger.warning("%s", said)
             return None

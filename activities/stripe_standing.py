@@ -105,12 +105,15 @@ def unexplained(reading: Reading) -> tuple[str, ...]:
 
 
 def _owed(reading: Reading, one: Subscription) -> Reason:
-    """The invoice that is unpaid: the latest, or, where that is a draft or paid, the oldest that is open."""
+    """The invoice that is unpaid: the latest, or, where that is a draft or paid, the oldest that is open.
+
+    One that was given up counts only where none is open: it was settled when it was given up.
+    """
     latest = reading.invoices.get(one.latest or "")
     some = [latest] if _unpaid(latest) else [i for i in reading.invoices.values() if i.of == one.id and _unpaid(i)]
-    dated = sorted((_lapsed_at(reading, invoice), invoice.id) for invoice in some if invoice is not None)
+    dated = sorted((i.status == "uncollectible", _lapsed_at(reading, i), i.id) for i in some if i is not None)
     if dated:
-        since, id = dated[0]
+        _, since, id = dated[0]
         return Reason(f"stripe:{reading.account}:{id}", since)
     return Reason(f"stripe:{reading.account}:{one.id}:{one.status}:{one.latest or 'none'}", reading.at)
 

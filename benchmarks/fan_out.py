@@ -2,7 +2,7 @@
 
 `python -m benchmarks.fan_out [--incidents N] [--json] [--quick]`. The embedded server keeps its database on disk, as
 `pactkeeper up` has it; `pactkeeper worker` runs in a process of its own. The incidents are opened through the real way
-in, and each fourth has a step of its ladder that falls due while the account tells of the suspension, the last told
+in, and the last fourth has steps of its ladder that fall due while the account tells of the suspension, the last told
 first: nobody may hear of one before support goes on. In the middle of the telling of the resumption the worker is
 killed, and started again. The bare limits are taken on the same server and the same incidents, with the same worker
 running: list and signal with 50 in flight, and a batch operation of the server, its limit of 50 a second lifted.
@@ -31,7 +31,8 @@ from records.shelf import Shelf
 from sla import names
 from sla.events import AccountDelivery, Delivery, Interval, Opened, PaymentCurrent, PaymentLapsed
 
-DUE_EACH = 4
+DUE_SHARE = 4
+"""One in so many has a step that falls due in the window."""
 TARGET = timedelta(minutes=240)
 """Of the contract's only clock: no step falls due by itself while a run lasts."""
 STALLED = 150
@@ -69,16 +70,16 @@ class Run:
     # Opening
 
     async def _open(self) -> None:
-        await self._bring(range(1), time.perf_counter())
-        began, ramp = time.perf_counter(), max(20, self.n // 20)
-        await self._bring(range(1, ramp), began)
-        rest = (self.n - ramp) * (time.perf_counter() - began) / ramp
-        self.window = datetime.now(UTC) + timedelta(seconds=rest * 1.25 + 10)
-        due = [i for i in range(ramp, self.n) if i % DUE_EACH == 0]
+        """Open all; the last fourth, which is told last, with steps that fall due in the window."""
+        await self._bring(range(1), time.perf_counter())  # the worker has come up
+        plain, began = self.n - self.n // DUE_SHARE, time.perf_counter()
+        await self._bring(range(1, plain), began)
+        rest = (self.n - plain) * (time.perf_counter() - began) / plain
+        self.window = datetime.now(UTC) + timedelta(seconds=rest * 1.5 + 10)
         width = timedelta(seconds=max(4.0, self.n / FORESEEN))
-        # They are told in the order in which they were opened: the last one told has its step fall due first.
-        self.offsets = {i: width * (k + 1) / len(due) for k, i in enumerate(reversed(due))}
-        await self._bring(range(ramp, self.n), began)
+        due = range(self.n - 1, plain - 1, -1)
+        self.offsets = {i: width * (k + 1) / len(due) for k, i in enumerate(due)}
+        await self._bring(range(plain, self.n), began)
         self.result.opened_s = time.perf_counter() - began
 
     async def _bring(self, numbers: range, began: float) -> None:
@@ -153,7 +154,7 @@ class Run:
 
     def _rung(self, i: int) -> int:
         """The step of an incident that falls due in the window, in percent."""
-        return RUNGS[(i // DUE_EACH) % len(RUNGS)]
+        return RUNGS[i % len(RUNGS)]
 
     async def _showing(self, phase: str) -> int:
         return (await self.client.count_workflows(f"{ways.OF_CUSTOMER} AND {names.PHASE}='{phase}'")).count

@@ -3,7 +3,7 @@
 view(now) -> AccountView     # how each contract line stands, what is owed, when to look again
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -40,6 +40,8 @@ class AccountState(BaseModel):
     heard_at: AwareDatetime | None = None
     told: int = 0
     """The version that every enrolled incident has been told."""
+    newest: int = 0
+    """The highest version that a ledger ever had; the lines of some are no more."""
     enrolled: list[str] = []
     lines: dict[str, str] = {}
     """The contract line of an incident, where it is not the first."""
@@ -148,13 +150,20 @@ class Account:
 
         A calendar that reaches far enough ahead stays as it was pinned.
         """
-        if self.state.terms is not None:
-            if _said(self.state.terms) == _said(terms) and not self.calendar_runs_out(at):
-                return False
-            self.state.earlier.append(self.state.terms)
-            terms = terms.model_copy(update={"since": at})
-        self.state.terms = terms
+        before = self.state.terms
+        if before is None:
+            self.state.terms = terms
+            self._fold()
+            return True
+        if _said(before) == _said(terms) and not self.calendar_runs_out(at):
+            return False
+        placed = self._placed()
+        if before.all[0].id != terms.all[0].id:
+            self.state.lines = placed | self.state.lines
+        self.state.earlier.append(before)
+        self.state.terms = terms.model_copy(update={"since": at})
         self._fold()
+        self._tell_anew({line for incident, line in self._placed().items() if line != placed[incident]})
         return True
 
     def calendar_runs_out(self, at: datetime) -> bool:
@@ -164,19 +173,21 @@ class Account:
         return bool(ends) and min(ends) < (at + AHEAD).date()
 
     def enrol(self, incident: str, line: str | None, known: bool) -> Ledger:
-        """Put an incident on the roll (unless it is `known` to be there); the ledger of its line."""
+        """Put an incident on the roll, unless it is `known` to be there, under its line; the ledger of that line."""
         if not known:
             self.state.enrolled.append(incident)
-            if line and self.state.terms is not None and line != self.terms.all[0].id:
-                self.state.lines[incident] = line
-        return self.state.ledger.of(line)
+        before = self.state.lines.pop(incident, None)
+        if line and self.state.terms is not None and line != self.terms.all[0].id:
+            self.state.lines[incident] = line
+        ledger = self.state.ledger.of(line)
+        if not known or self.state.lines.get(incident) == before:
+            return ledger
+        # It moved: what is still on its way to it from the line that it was on must know less than this.
+        return ledger.model_copy(update={"version": self.version})
 
     def of_line(self, line: str) -> list[str]:
         """The enrolled incidents of a line."""
-        first = self.terms.all[0].id
-        known = {one.id for one in self.terms.all}
-        placed = {i: here if (here := self.state.lines.get(i, first)) in known else first for i in self.state.enrolled}
-        return [incident for incident, its in placed.items() if its == line]
+        return [incident for incident, its in self._placed().items() if its == line]
 
     def forget(self, gone: Sequence[str]) -> None:
         """Take closed incidents off the roll."""
@@ -258,7 +269,23 @@ class Account:
         if self.state.terms is None:
             return
         self._lines = fold(self.state.log, [*self.state.earlier, self.state.terms])
-        self.state.ledger = book(self._lines, self.state.ledger)
+        self.state.ledger = book(self._lines, self.state.ledger, max(self.state.newest, self.state.told))
+        self.state.newest = max(self.state.newest, self.version)
+
+    def _placed(self) -> dict[str, str]:
+        """The line of each enrolled incident; the first one where its own is not known."""
+        first, known = self.terms.all[0].id, {one.id for one in self.terms.all}
+        return {i: here if (here := self.state.lines.get(i, first)) in known else first for i in self.state.enrolled}
+
+    def _tell_anew(self, ids: Collection[str]) -> None:
+        """Give the ledgers of these lines a new version: incidents have come to them that know another line's."""
+        if not ids:
+            return
+        self.state.newest += 1
+        new, ledger = {"version": self.state.newest}, self.state.ledger
+        lines = {id: one.model_copy(update=new) if id in ids else one for id, one in ledger.lines.items()}
+        told = new if ledger.line in ids else {}
+        self.state.ledger = ledger.model_copy(update={**told, "lines": lines})
 
     def _steps(self) -> list[Done]:
         done = {e.event.step_key: e.event for e in self.state.log if isinstance(e.event, StepDone)}
@@ -290,7 +317,11 @@ class Account:
         number = len(told) + 1 if owed.kind == "suspension" else len(told)
         of = from_us(owed.about).isoformat() if owed.kind == "suspension" else (last.what.step_key if last else None)
         at = max(owed.about, self._heard)
-        return [_step(owed.kind, line.terms, at, number, of, ("customer",), said, owed)]
+        step = _step(owed.kind, line.terms, at, number, of, ("customer",), said, owed)
+        if owed.kind == "withdrawal" and last is not None and last.done is not None:
+            heard = tuple(dict.fromkeys(who for notice in last.done.notices for who in notice.to))
+            step = step.model_copy(update={"recipients": heard})
+        return [step]
 
 
 def _said(terms: AccountTerms) -> AccountTerms:
@@ -317,16 +348,21 @@ def _line_view(line: LineStanding, ledger: Ledger, at: datetime) -> LineView:
 
 def _asks(line: LineStanding, due: Due) -> bool:
     """Whether an approval is still wanted for it."""
-    return line.terms.mode == "approval" and not due.terminated and line.answer(due) is None
+    return due.mode == "approval" and not due.terminated and line.answer(due) is None
 
 
 def _reminders(line: LineStanding, mine: Sequence[Done], now: int, heard: int) -> list[Step]:
-    """A payment lapsed, and support will be suspended unless it arrives: told once to those who pay."""
+    """A payment lapsed, and support will be suspended unless it arrives: told once to those who pay.
+
+    Not while support is suspended for another: what it says of support would not be true.
+    """
+    if any(a <= now and (b is None or now < b) for a, b in line.suspended):
+        return []
     told = {step.what.of for step in mine if step.what.kind == "reminder"}
     owed: list[Step] = []
     for due in line.outstanding:
         waits = due.graced > now or _asks(line, due)
-        if due.terminated or line.terms.mode == "none" or not due.start <= now or not waits or _name(due) in told:
+        if due.terminated or due.mode == "none" or not due.start <= now or not waits or _name(due) in told:
             continue
         said = {"since": from_us(due.start).isoformat(), "why": due.reference or ""}
         if due.graced > due.start:

@@ -79,10 +79,11 @@ class Incident:
 
     def told_standing(self, ledger: Ledger, at: datetime, *, enrolled: bool = False) -> bool:
         """Take the account's ledger, as it told us or (`enrolled`) as we read it; False when it says nothing new."""
-        key = f"standing:{ledger.version}"
-        if key in self._keys or any(
-            isinstance(e.event, StandingTold) and e.event.ledger.version > ledger.version for e in self.state.log
-        ):
+        key, known = f"standing:{ledger.version}", self.ledger
+        moved = bool(known.line) and ledger.line != known.line
+        if moved and enrolled:
+            key = f"{key}:{ledger.line}"
+        elif key in self._keys or known.version > ledger.version or (moved and known.version == ledger.version):
             return False
         self.state.log = [e for e in self.state.log if not isinstance(e.event, StandingTold)]
         self._append(record(key, at, StandingTold(ledger=ledger, enrolled=enrolled)))

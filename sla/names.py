@@ -7,6 +7,9 @@ from typing import Final
 
 TASK_QUEUE: Final = "pactkeeper"
 
+ACCOUNTS: Final = "-accounts"
+"""What the accounts' own queue is called after ours: incidents that wait for their account must never starve it."""
+
 INCIDENT_WORKFLOW: Final = "IncidentWorkflow"
 ACCOUNT_WORKFLOW: Final = "AccountWorkflow"
 RECONCILE_WORKFLOW: Final = "ReconcileWorkflow"
@@ -71,6 +74,11 @@ def incident_id(source: str, ticket: str, follow_up: int = 1) -> str:
     """The workflow id of a ticket's incident, at most 200 characters; `follow_up` counts from 1, the first incident."""
     base = f"incident/{canonical(source)}/{canonical(ticket)}"
     return base if follow_up == 1 else f"{base}/{follow_up}"
+
+
+def accounts_queue(task_queue: str) -> str:
+    """The queue of the accounts beside a queue."""
+    return task_queue if task_queue.endswith(ACCOUNTS) else f"{task_queue}{ACCOUNTS}"
 
 
 def account_id(customer: str) -> str:

@@ -36,7 +36,10 @@ def choose(
 
 
 def choose_account(steps: Sequence[Step], roster: Roster, payers: Sequence[Recipient]) -> list[tuple[Step, Outcome]]:
-    """The outcome of each of an account's steps: the customer's payers are told, each in their own way, or our people asked."""
+    """The outcome of each of an account's steps: the customer's payers are told, each in their own way, or our people asked.
+
+    A correction goes to those who were told, whoever pays by now.
+    """
     chosen = []
     for step in steps:
         if "customer" not in step.tells and step.kind != "withdrawal":
@@ -47,10 +50,15 @@ def choose_account(steps: Sequence[Step], roster: Roster, payers: Sequence[Recip
                 Notice(at=step.at, kind=step.kind, step=step.step, to=tuple(r.id for r in some), channel=channel, clause=step.clause),
                 tuple(some),
             )
-            for channel, some in by_channel(payers).items()
+            for channel, some in by_channel(_heard(step, payers) if step.recipients else payers).items()
         ]  # fmt: skip
         chosen.append((step, Outcome(tuple(notices))))
     return chosen
+
+
+def _heard(step: Step, payers: Sequence[Recipient]) -> list[Recipient]:
+    known = {payer.id: payer for payer in payers}
+    return [known.get(id) or Recipient(id, "email", id) for id in step.recipients]
 
 
 def begun(step: Step) -> Entry:

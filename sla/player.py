@@ -151,6 +151,7 @@ class Player:
         opening = next((line.word for line in self.script.lines if isinstance(line.word, Delivery) and line.word.event.event == "opened"
                         and any(e.key == line.word.key for e in incident.state.log)), None)  # fmt: skip
         if opening is not None:
+            self._move(incident, opening)
             self._read_from(incident, opening)
 
     def _read_from(self, incident: Incident, opening: Delivery, *, first: bool = True) -> None:
@@ -159,6 +160,18 @@ class Player:
         told = read(incident.pinned.contract, opening, customer, language)
         # T11: a ticket's customer is asked once, not again by a follow-up.
         incident.was_read(told if first else told.model_copy(update={"missing": ()}), opening.received_at)
+
+    def _move(self, incident: Incident, opening: Delivery) -> None:
+        """An opening heard late may be the first to name the product, and so the contract line."""
+        customer = incident.state.customer
+        line, contract = self.world.line(customer, getattr(opening.event, "product", None))
+        if line == incident.ledger.line:
+            return
+        pinned = self.world.pin(contract, self.script.story.playbook, opening.occurred_at)
+        incident.pin(pinned, opening.received_at, f"pinned:line:{line}")
+        label = next(label for label, one in self.incidents.items() if one is incident)
+        ledger = self.accounts[customer].enrol(label, line, known=True)
+        incident.told_standing(Ledger(**dict(ledger)), opening.received_at, enrolled=True)
 
     def _moved(self, incident: Incident) -> None:
         for line in incident.moves():

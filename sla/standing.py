@@ -91,6 +91,8 @@ class Due:
     end: int | None
     terminated: bool
     graced: int
+    mode: str = "automatic"
+    """How it leads to a suspension, by the terms in force when it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +157,16 @@ def fold(log: Iterable[Word], terms: Sequence[AccountTerms]) -> dict[str, LineSt
     return {line.id: _line(line, words, terms, claims) for line in terms[-1].all}
 
 
-def book(lines: dict[str, LineStanding], known: AccountLedger) -> AccountLedger:
-    """The ledger that the lines make; each line keeps its version unless it says something else than what is `known`."""
+def book(lines: dict[str, LineStanding], known: AccountLedger, newest: int = 0) -> AccountLedger:
+    """The ledger that the lines make; each keeps its version unless it says something else than what is `known`.
+
+    `newest`: the highest version there ever was, also of a line that there is no more."""
     made: list[Ledger] = []
     for i, (id, standing) in enumerate(lines.items()):
-        before = known if i == 0 else known.lines.get(id, Ledger())
+        before = known if known.line == id or (i == 0 and not known.line) else known.lines.get(id, Ledger())
         now = standing.ledger(before.version)
         same = now == Ledger.model_validate({**before.model_dump(exclude={"lines"}), "line": id})
-        made.append(now if same else now.model_copy(update={"version": latest(known) + 1}))
+        made.append(now if same else now.model_copy(update={"version": max(latest(known), newest) + 1}))
     return AccountLedger(**dict(made[0]), lines={one.line: one for one in made[1:]})
 
 
@@ -184,11 +188,10 @@ def _line(
     )
     stretches: list[Stretch] = []
     for due in dues:
-        mode = _in_force(terms, line, due.start).mode
         whole: list[Stretch] = [(due.graced, due.end)] if due.end is None or due.graced < due.end else []
-        if mode == "none":
+        if due.mode == "none":
             continue
-        if mode == "approval" and not due.terminated:
+        if due.mode == "approval" and not due.terminated:
             given = [(at, yes) for at, yes in answers if due.start <= at and (due.end is None or at < due.end)]
             whole = without(whole, without([(due.start, None)], _approved(given)))
         stretches += whole
@@ -227,7 +230,8 @@ def _dues(
                 if alone and what.reference not in claimed:
                     ahead.add(what.reference)
     for due in dues:
-        due.graced = due.start if due.terminated else _graced(_in_force(terms, line, due.start), due.start)
+        held = _in_force(terms, line, due.start)
+        due.mode, due.graced = held.mode, due.start if due.terminated else _graced(held, due.start, line)
     return [due for due in dues if due.end is None or due.end > due.start]
 
 
@@ -242,21 +246,21 @@ def _in_force(terms: Sequence[AccountTerms], line: LineTerms, at: int) -> LineTe
     return held[-1].line(line.id) or line
 
 
-def _graced(line: LineTerms, start: int) -> int:
-    """When the grace that begins at `start` is over."""
+def _graced(line: LineTerms, start: int, newest: LineTerms) -> int:
+    """When the grace that begins at `start` is over; past the days pinned then, by those pinned last."""
     if line.grace is None:
         return start
-    return later(line.table, line.grace, start)
+    return later(line.table, line.grace, start, newest.table)
 
 
-def later(table: Timetable | None, amount: Duration, start: int) -> int:
+def later(table: Timetable | None, amount: Duration, start: int, newer: Timetable | None = None) -> int:
     """The instant that lies `amount` after `start`. Past the pinned days, or without hours, a day is 24 hours."""
-    if table is not None:
+    for pinned in [one for one in (table, newer) if one is not None]:
         try:
-            budget = amount.budget_us(table, start)
-            return table.add_us(start, budget) if amount.counts_open_time else start + budget
+            budget = amount.budget_us(pinned, start)
+            return pinned.add_us(start, budget) if amount.counts_open_time else start + budget
         except BeyondHorizon:
-            pass
+            continue
     hours = amount.amount * _DAYS[amount.unit] * 24 if amount.unit in _DAYS else None
     if hours is None:
         minutes = amount.amount * (1 if "minute" in amount.unit else 60)

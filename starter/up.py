@@ -13,7 +13,6 @@ from typing import Any
 from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Worker
 
 from activities.attributes import ALL_KEYS
 from activities.billing import BillingActivities
@@ -40,7 +39,7 @@ from starter.standing_api import StandingApi
 from starter.state_dir import ServerError
 from starter.web import create_app
 from starter.web_server import WebServer
-from worker.build import build_worker
+from worker.build import Workers, build_worker
 from worker.teller import LiveTeller
 
 
@@ -142,7 +141,7 @@ def billing_accounts(home: Home) -> BillingSettings:
         return BillingSettings.from_env(os.environ, home.state)
 
 
-def working(client: Client, kept: Kept, settings: CourierSettings, accounts: BillingSettings) -> Worker:
+def working(client: Client, kept: Kept, settings: CourierSettings, accounts: BillingSettings) -> Workers:
     """A worker with everything it needs, not yet running."""
     teller = LiveTeller(kept.policies, Courier(settings, SentStore(kept.engine)), BundleStore(kept.engine))
     return build_worker(client, kept.policies, teller, billing=BillingActivities(kept.policies, client, accounts))

@@ -41,7 +41,9 @@ async def record(release: str, stories: list[Path]) -> None:
                         "story": str(path.relative_to(ROOT)),
                         "workflow": handle.id,
                         "asked_at": now.isoformat(),
-                        "came_to": {name: told[name] for name in (REPORTED if "phase" in told else REPORTED_OF_ACCOUNT)},
+                        "came_to": {
+                            name: told[name] for name in (REPORTED if "phase" in told else REPORTED_OF_ACCOUNT)
+                        },
                         "history": json.loads(history.to_json()),
                     }
                     packed = gzip.compress(json.dumps(kept, sort_keys=True).encode(), mtime=0)

@@ -46,7 +46,7 @@ def watching() -> Iterator[Watch]:
 @pytest.fixture(scope="module")
 async def here() -> AsyncIterator[Desk]:
     async with desk() as opened:
-        assert await opened.first_enrolment() == {"start": 1, "update": 1, "tasks with local activities": 1}
+        assert await opened.first_enrolment() == {"start": 1, "update": 1, "activity": 1}
         yield opened
 
 

@@ -314,10 +314,99 @@ def test_a_lapse_is_judged_by_the_terms_in_force_when_it_began() -> None:
     assert local(account.state.ledger)[0] == ("2031-07-01 12:00", "2031-07-22 12:00")
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "asked"),
+    [("automatic", "approval", []), ("approval", "automatic", ["gwen"])],
+)
+def test_whether_somebody_is_asked_is_judged_by_the_same_terms_as_the_suspension(
+    then: Any, now: Any, asked: list[str]
+) -> None:
+    """Nobody is asked about what is suspended already, and a question stays open that only an answer can settle."""
+    account = Account(AccountState(customer="acme", terms=terms(line(mode=then, asks=("gwen",)))))
+    account.hear(LAPSED)
+    account.take_terms(terms(line(mode=now, asks=("gwen",))), at("2031-07-09 13:00"))
+    view = account.view(at("2031-07-09 14:00"))
+    assert [person for step in view.owed if step.kind == "approval" for person in step.tells] == asked
+    assert view.lines[0].awaits_approval == bool(asked)
+
+
+def test_nobody_reads_that_support_goes_on_while_it_is_suspended_for_another_payment() -> None:
+    """Once that one is paid, what is still outstanding is told of."""
+    account = Account(AccountState(customer="acme", terms=terms(line(grace="2 calendar days"))))
+    account.hear(word(BEGUN, "payment_lapsed", reference="INV-1"))
+    account.begin(account.view(at(BEGUN)).owed)
+    account.hear(word("2031-07-12 12:00", "payment_lapsed", reference="INV-2"))
+    assert "reminder" not in {step.kind for step in account.view(at("2031-07-12 12:00")).owed}
+    account.hear(word("2031-07-13 12:00", "payment_current", reference="INV-1"))
+    (told,) = (step for step in account.view(at("2031-07-13 12:00")).owed if step.kind == "reminder")
+    assert told.facts["why"] == "INV-2"
+
+
 def test_the_same_terms_read_again_are_not_taken_down_twice() -> None:
     account = Account(AccountState(customer="acme", terms=terms(line())))
     assert not account.take_terms(terms(line()), at("2031-07-20 12:00"))
     assert account.state.earlier == []
+
+
+def test_a_grace_past_the_days_pinned_then_is_counted_by_those_pinned_last() -> None:
+    """An account that heard nothing for a year and more learns of a lapse before it reads its terms again."""
+    first = line(grace="5 business days", calendar=calendar("2030-01-01", "2031-07-08"))
+    account = Account(AccountState(customer="acme", terms=terms(first)))
+    account.hear(word("2031-07-17 19:00", "payment_lapsed"))
+    assert account.calendar_runs_out(at("2031-07-17 20:00"))
+    assert account.take_terms(terms(line(grace="5 business days")), at("2031-07-17 20:00"))
+    assert local(account.state.ledger) == [("2031-07-24 17:00", None)]
+
+
+# Lines that come and go
+
+
+def lines_of_two() -> Account:
+    """The lines `one` and `two` with an incident each; two lapsed, and both were told all there was."""
+    account = Account(AccountState(customer="acme", terms=terms(line("one"), line("two"))))
+    account.enrol("i/1", "one", known=False)
+    account.enrol("i/2", "two", known=False)
+    for n in range(3):
+        account.hear(word(f"2031-07-0{n + 1} 12:00", "payment_lapsed", line="two", reference=str(n)))
+    account.state.told = account.version
+    return account
+
+
+def test_an_incident_whose_line_is_taken_out_is_told_the_ledger_of_the_one_it_comes_to() -> None:
+    account = lines_of_two()
+    known = account.state.ledger.of("two").version
+    account.take_terms(terms(line("one")), at("2031-07-20 12:00"))
+    assert account.of_line("one") == ["i/1", "i/2"]
+    (told,) = account.untold()
+    assert (told.line, told.standing) == ("one", "current")
+    assert told.version > known
+
+
+def test_a_lapse_is_told_also_where_the_line_that_was_told_of_last_is_no_more() -> None:
+    """No version comes back to a number that an incident has had."""
+    account = lines_of_two()
+    account.take_terms(terms(line("one")), at("2031-07-20 12:00"))
+    account.state.told = max(account.state.told, account.version)
+    account.hear(word("2031-07-21 12:00", "payment_lapsed", line="one"))
+    (told,) = account.untold()
+    assert (told.line, told.standing) == ("one", "suspended")
+
+
+def test_incidents_keep_their_lines_where_the_lines_change_their_order() -> None:
+    account = lines_of_two()
+    account.take_terms(terms(line("two"), line("one")), at("2031-07-20 12:00"))
+    assert (account.of_line("one"), account.of_line("two")) == (["i/1"], ["i/2"])
+    assert account.untold() == []
+
+
+def test_an_incident_that_named_a_line_before_the_account_knew_it_is_told_once_it_does() -> None:
+    account = Account(AccountState(customer="acme", terms=terms(line("one"))))
+    account.hear(LAPSED.model_copy(update={"event": LAPSED.event.model_copy(update={"line": "one"})}))
+    assert account.enrol("i/2", "two", known=False).standing == "suspended"
+    account.state.told = account.version
+    account.take_terms(terms(line("one"), line("two")), at("2031-07-20 12:00"))
+    (told,) = account.untold()
+    assert (told.line, told.standing) == ("two", "current")
 
 
 # Versions, and the order of words
@@ -475,3 +564,17 @@ def test_incidents_of_a_line_are_told_of_that_line() -> None:
     account.forget(["a", "b"])
     assert account.state.enrolled == ["c"]
     assert account.state.lines == {}
+
+
+def test_a_correction_goes_to_those_who_were_told_whoever_pays_by_now() -> None:
+    account = Account(AccountState(customer="acme", terms=terms(line())))
+    roster = Roster.around(SHELF.team("default"), at(BEGUN))
+    account.hear(LAPSED)
+    told = choose_account(account.view(at(BEGUN)).owed, roster, [ANN])
+    account.begin([step for step, _ in told])
+    account.finish([step for step, _ in told], [done(step, outcome) for step, outcome in told])
+    eve = Recipient("eve@acme.example", "email", "eve@acme.example", "Eve")
+    account.hear(word("2031-07-09 12:00", "payment_current", received="2031-07-10 12:00"))
+    (step,) = account.view(at("2031-07-10 12:00")).owed
+    ((_, outcome),) = choose_account([step], roster, [eve])
+    assert (step.kind, [notice.to for notice, _ in outcome.notices]) == ("withdrawal", [("ann@acme.example",)])

@@ -216,6 +216,16 @@ def test_where_the_latest_invoice_is_a_draft_the_oldest_open_one_is_what_is_owed
     assert told(news(reading(one, invoices=some), "support", [])) == [(LAPSED, "stripe:main:in_3", 3)]
 
 
+def test_what_was_given_up_is_not_owed_again_when_a_later_invoice_is_open() -> None:
+    """Its lapse is settled, and known by its key: told again, it would suspend nobody."""
+    one = subscription("unpaid", invoice("in_9", "draft"))
+    some = [
+        invoice("in_1", "uncollectible", day=1, subscription="sub_1"),
+        invoice(day=7, id="in_5", subscription="sub_1"),
+    ]
+    assert told(news(reading(one, invoices=some), "support", [])) == [(LAPSED, "stripe:main:in_5", 7)]
+
+
 def test_a_second_lapse_after_a_payment_has_another_key() -> None:
     first = news(reading(subscription("past_due", invoice())), "support", [])
     second = news(reading(subscription("past_due", invoice("in_2", day=9))), "support", [])

@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.deciders import Deciders
     from workflows.messages import read_signal
 
-BATCH = 2500
+BATCH = 5000
 ROLL_CALL = 500
 """The roll is counted, and closed incidents forgotten, when it has grown by so many and doubled."""
 HEARS = {names.DELIVER: AccountDelivery, names.LOOK: Look, names.REVISE: Revise}
@@ -48,7 +48,8 @@ class AccountWorkflow(Deciders):
     @workflow.init
     def __init__(self, state: AccountState) -> None:
         self.account = Account(state)
-        self.woken = state.looks or state.revised
+        # A run that goes on with an account arms its timer, and takes up what its predecessor left.
+        self.woken = state.terms is not None
         self.revised = state.revised
         self.looks = state.looks
         self.looking: asyncio.Task[None] | None = None
@@ -64,17 +65,16 @@ class AccountWorkflow(Deciders):
         if self.account.state.terms is None:
             await self._read_terms()
             self._publish()
+            self.woken = True
         while True:
             self._show()
             await workflow.wait_condition(lambda: self.woken or self._has_work())
             # Only what woke us by an event of its own may decide this: see IncidentWorkflow._renew.
-            if (
-                self.woken
-                and workflow.info().is_continue_as_new_suggested()
-                and not self.tasks
-                and self.looking is None
-            ):
+            # A look that is under way, be it for days since a key is refused, is begun anew by the next run.
+            if self.woken and workflow.info().is_continue_as_new_suggested() and not self.tasks:
                 await workflow.wait_condition(workflow.all_handlers_finished)
+                self.account.state.looks = self.looks or self.looking is not None
+                self.account.state.revised = self.revised
                 # Left to itself, the server carries over the memo of the start.
                 workflow.continue_as_new(self.account.state, memo={names.LEDGER: self.account.state.ledger})
             self.woken = False
@@ -167,12 +167,12 @@ class AccountWorkflow(Deciders):
     async def _read_terms(self) -> None:
         at = workflow.now()
         asked = OpenAccount(customer=self.account.state.customer, contract=self.account.state.contract, at=at)
-        terms = await workflow.execute_local_activity(
+        # No local activity: what is heard and enrolled meanwhile would not replay beside one.
+        terms = await workflow.execute_activity(
             names.OPEN_ACCOUNT, asked, result_type=AccountTerms, start_to_close_timeout=timedelta(seconds=20),
             retry_policy=PATIENT, summary="read the customer's contract",
         )  # fmt: skip
         self.account.take_terms(terms, at)
-        self.woken = True
 
     def _publish(self) -> None:
         """Put the ledger where a step reads it without asking us, in the very task in which it changed."""

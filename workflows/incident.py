@@ -19,13 +19,14 @@ with workflow.unsafe.imports_passed_through():
         OpenedIncident,
         OpenIncident,
         Pin,
+        ReadLate,
         ReadOpening,
         StandingWord,
         Words,
     )
     from sla import names, report
     from sla.evaluate import View, repinned_at
-    from sla.events import Delivery, Read
+    from sla.events import Delivery
     from sla.incident import Incident, IncidentState
     from sla.policy import PinnedContract
     from sla.proof import proof
@@ -205,9 +206,12 @@ class IncidentWorkflow(Operators):
         while self.unread:
             word = self.unread.pop(0)
             if word.event.event == "opened" and not self.incident.is_read:
-                asked = ReadOpening(customer=self.incident.state.customer, pinned=self.incident.pinned, word=word)
-                read = await self._local(names.READ_OPENING, asked, Read, "read the opening message")
-                self.incident.was_read(read, word.received_at)
+                asked = ReadOpening(
+                    customer=self.incident.state.customer, pinned=self.incident.pinned, word=word,
+                    incident=workflow.info().workflow_id, state=self._bare(), line=self.incident.ledger.line,
+                )  # fmt: skip
+                read: ReadLate = await self._local(names.READ_OPENING, asked, ReadLate, "read the opening message")
+                read.taken(self.incident, word.received_at)
         for line in self.incident.moves():
             to = getattr(line.event, "to", None)
             try:
