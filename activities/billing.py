@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from temporalio import activity
@@ -20,9 +20,11 @@ from activities.calls import BillingRead, Look, Outstanding, ReadBilling, Reconc
 from activities.policies import Policies
 from activities.stripe import StripeRefused, StripeUnavailable
 from activities.stripe_standing import news
+from records.shelf import PolicyFileError
 from sla import names
 from sla.customer import BillingLink, ContractLine, Customer
 from sla.events import AccountDelivery, AccountLedger
+from sla.standing import fingerprint
 
 IN_FLIGHT: Final = 5
 """Customers read side by side: well under what Stripe lets an account ask in a second."""
@@ -45,11 +47,15 @@ class Unread(Exception):
         self.first = first
 
 
-def links(customer: Customer) -> Mapping[BillingLink, list[ContractLine]]:
-    """The links by which a customer's lines are paid; a line that is prepaid for good needs none."""
+def links(customer: Customer, gone: Iterable[str] = ()) -> Mapping[BillingLink, list[ContractLine]]:
+    """The links by which a customer's lines are paid; a line that is prepaid for good needs none.
+
+    `gone`: lines that the record has no more and incidents are still open on; the customer's link tells of them, else the first.
+    """
     found: dict[BillingLink, list[ContractLine]] = {}
-    for line in customer.contract_lines:
-        link = customer.billed(line)
+    first = next((link for line in customer.contract_lines if (link := customer.billed(line)) is not None), None)
+    old = [(ContractLine(id=id), customer.billing or first) for id in gone]
+    for line, link in [*((line, customer.billed(line)) for line in customer.contract_lines), *old]:
         if link is not None and not line.prepaid:
             found.setdefault(link, []).append(line)
     return found
@@ -81,18 +87,39 @@ class BillingActivities:
 
     @activity.defn(name=names.RECONCILE_BILLING)
     async def reconcile_billing(self, asked: Reconcile) -> Reconciled:
-        """Read every linked customer's standing, and have those accounts look that do not agree; resumes where it was."""
+        """Read every linked customer's standing, and have those accounts look that do not agree; resumes where it was.
+
+        An account that goes by other terms than the customer's record and contract now say, reads them again.
+        """
         details = activity.info().heartbeat_details
         after, counts = (str(details[0]), Reconciled.model_validate(details[1])) if details else ("", Reconciled())
-        some = await self._linked(asked.only)
+        some = await self._customers(asked.only)
         waiting = sorted(id for id in some if id > after)
         progress = _Progress(after, counts)
         async with _beating(progress):
             for start in range(0, len(waiting), IN_FLIGHT):
                 batch = waiting[start : start + IN_FLIGHT]
-                came = await asyncio.gather(*(self._compare(some[id]) for id in batch))
+                came = await asyncio.gather(*(self._reconcile(some[id]) for id in batch))
                 progress.add(batch[-1], came)
         return progress.counts
+
+    async def _reconcile(self, customer: Customer) -> tuple[bool, str | None]:
+        """Whether its account reads its terms again; and, where a line is linked, what the comparison came to."""
+        try:
+            revised = await self._revise(customer)
+        except (RPCError, PolicyFileError) as error:
+            activity.logger.warning("the terms of %s can't be compared: %s", names.canonical(customer.id), error)
+            revised = False
+        return revised, await self._compare(customer) if links(customer) else None
+
+    async def _revise(self, customer: Customer) -> bool:
+        ledger = await self._ledger(customer)
+        if ledger is None:
+            return False
+        now = self.policies.terms(customer.id, ledger.asked, datetime.now(UTC))
+        if ledger.terms == fingerprint(now):
+            return False
+        return await dispatch.revise(self.client, customer.id)
 
     async def _compare(self, customer: Customer) -> str:
         """`agreed`, `looked` or `failed`."""
@@ -125,7 +152,9 @@ class BillingActivities:
     async def _news(self, customer: Customer, outstanding: Iterable[Outstanding]) -> tuple[AccountDelivery, ...]:
         """Link by link; what one tells is not held up by another that can't be read."""
         some, words, trouble = tuple(outstanding), list[AccountDelivery](), list[Trouble]()
-        for link, lines in links(customer).items():
+        known = {line.id for line in customer.contract_lines}
+        gone = dict.fromkeys(item.line for item in some if item.line not in known)
+        for link, lines in links(customer, gone).items():
             ids = {line.id for line in lines}
             try:
                 reading = await self.reader.read(link, [item for item in some if item.line in ids])
@@ -142,35 +171,40 @@ class BillingActivities:
         return tuple(words)
 
     async def _known(self, customer: Customer) -> tuple[Outstanding, ...]:
-        """What the customer's account has outstanding from here, by its memo, which costs nothing to read."""
+        """What the customer's account has outstanding from here."""
+        ledger = await self._ledger(customer)
+        return () if ledger is None else _outstanding(customer, ledger)
+
+    async def _ledger(self, customer: Customer) -> AccountLedger | None:
+        """What the customer's account shows in its memo, which costs nothing to read; None where none runs."""
         handle = self.client.get_workflow_handle(names.account_id(customer.id))
         try:
             told = await handle.describe()
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
-            return ()
+            return None
         if told.status != WorkflowExecutionStatus.RUNNING:
-            return ()
-        ledger = await told.memo_value(names.LEDGER, AccountLedger(), type_hint=AccountLedger)
-        return _outstanding(customer, ledger)
+            return None
+        ledger: AccountLedger = await told.memo_value(names.LEDGER, AccountLedger(), type_hint=AccountLedger)
+        return ledger
 
     async def _customer(self, id: str) -> Customer | None:
         await self.policies.fresh(at_once=True)
         return self.policies.customer(id)
 
-    async def _linked(self, only: tuple[str, ...]) -> dict[str, Customer]:
+    async def _customers(self, only: tuple[str, ...]) -> dict[str, Customer]:
         await self.policies.fresh()
-        every = self.policies.customers()
-        return {id: one for id, one in every.items() if links(one) and (not only or id in only)}
+        return {id: one for id, one in self.policies.customers().items() if not only or id in only}
 
 
 def _outstanding(customer: Customer, ledger: AccountLedger) -> tuple[Outstanding, ...]:
     """Every line's, as its ledger names them. The moment that all of a line have in common there is close enough here."""
+    ids = dict.fromkeys([*(line.id for line in customer.contract_lines), *ledger.lines])
     return tuple(
-        Outstanding(line=line.id, reference=reference, since=one.since)
-        for line in customer.contract_lines
-        if (one := ledger.of(line.id)).since is not None and one.standing != "current"
+        Outstanding(line=id, reference=reference, since=one.since)
+        for id in ids
+        if (one := ledger.of(id)).since is not None and one.standing != "current"
         for reference in _OURS.findall(one.why)
     )
 
@@ -192,9 +226,12 @@ class _Progress:
     last: str
     counts: Reconciled
 
-    def add(self, last: str, came: Iterable[str]) -> None:
+    def add(self, last: str, came: Iterable[tuple[bool, str | None]]) -> None:
         told = self.counts.model_dump()
-        for what in came:
+        for revised, what in came:
+            told["revised"] += revised
+            if what is None:
+                continue
             told[what] += 1
             told["read"] += what != "failed"
         self.last, self.counts = last, Reconciled(**told)

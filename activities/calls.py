@@ -254,12 +254,16 @@ class Reconcile(Message):
 
 
 class Reconciled(Message):
-    """How many customers with a link were read, agreed with their accounts, had theirs look again, could not be read."""
+    """How many customers with a link were read, agreed with their accounts, had theirs look again, could not be read.
+
+    `revised`: how many accounts, linked or not, read their terms again.
+    """
 
     read: int = 0
     agreed: int = 0
     looked: int = 0
     failed: int = 0
+    revised: int = 0
 
 
 class Roll(Message):

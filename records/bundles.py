@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, distinct, func, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, distinct, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -147,6 +147,11 @@ class BundleStore:
         async with self._engine.connect() as connection:
             found = await connection.execute(asked.having(last < before).order_by(last, Bundle.id))
             return [(bundle, whose) for bundle, whose in found]
+
+    async def purge(self, before: datetime) -> int:
+        """Drop the parts that were sent before a moment, for they name people; how many there were."""
+        async with self._engine.begin() as connection:
+            return (await connection.execute(delete(NoticePart).where(NoticePart.sent_at < before))).rowcount
 
     async def _hold(self, connection: AsyncConnection, customers: Mapping[str, str]) -> set[str]:
         """Make the bundles where they are not there, and hold their rows to the end of the transaction; which are closed."""

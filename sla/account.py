@@ -14,13 +14,15 @@ from sla.events import AccountDelivery, AccountEntry, AccountLedger, Granted, Le
 from sla.facts import Done
 from sla.incident import DeadLetter
 from sla.owed import about
-from sla.standing import AccountTerms, Due, LineStanding, LineTerms, book, fold, later, latest
+from sla.standing import AccountTerms, Due, LineStanding, LineTerms, book, fingerprint, fold, later, latest, said
 from sla.steps import Kind, Step
 from sla.suspension import Saying, saying
 
-MAX_DEAD_LETTERS = 200
-MAX_WORDS = 4000
+MAX_DEAD_LETTERS = 100
+MAX_WORDS = 2000
 """Events of one customer; more than that is a loop of some billing system's, and must not keep its incidents from opening."""
+SPARE = 500
+"""Room beyond it for what ends a suspension, and for what people decide."""
 AHEAD = timedelta(days=60)
 FIRST, LAST = datetime(1971, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 """What happens outside these years is a sender's mistake, and no arithmetic could follow it."""
@@ -121,13 +123,14 @@ class Account:
             why = f"its time lies before {FIRST.year} or after {LAST.year}"
             self.put_aside(word.received_at, word.event.event, why, word.model_dump_json())
             return False
-        if len(self.state.log) >= MAX_WORDS:
+        owes = word.event.event in ("payment_lapsed", "contract_terminated")
+        if len(self.state.log) >= MAX_WORDS + (0 if owes else SPARE):
             why = f"this account has heard {MAX_WORDS} events; look for a loop in the billing system"
             self.put_aside(word.received_at, word.event.event, why, word.model_dump_json())
             return False
         self._append(AccountEntry.model_validate(word.model_dump()))
         self.state.heard_at = max(word.received_at, self.state.heard_at or word.received_at)
-        if self.state.terms is not None and word.event.line is not None and self.terms.line(word.event.line) is None:
+        if self.state.terms is not None and word.event.line is not None and word.event.line not in self._lines:
             known = ", ".join(line.id for line in self.terms.all)
             why = (
                 f"there is no contract line {word.event.line!r}; there are: {known}. It counts as soon as there is one"
@@ -155,7 +158,7 @@ class Account:
             self.state.terms = terms
             self._fold()
             return True
-        if _said(before) == _said(terms) and not self.calendar_runs_out(at):
+        if said(before) == said(terms) and not self.calendar_runs_out(at):
             return False
         placed = self._placed()
         if before.all[0].id != terms.all[0].id:
@@ -197,7 +200,7 @@ class Account:
 
     def untold(self) -> list[Ledger]:
         """The ledgers that say what not every incident of their line has been told."""
-        ledgers = [self.state.ledger.of(line.id) for line in self.terms.all] if self.state.terms is not None else []
+        ledgers = [self.state.ledger.of(id) for id in self._lines]
         return [ledger for ledger in ledgers if ledger.version > self.state.told]
 
     @property
@@ -252,9 +255,22 @@ class Account:
             moment = at[out.step_key]
             self._append(AccountEntry(key=f"done:{out.step_key}", occurred_at=moment, received_at=moment, event=out))
 
+    def unfinished(self) -> AccountState:
+        """The state for a new run: what was begun and not finished is owed again, and each person hears it once all the same."""
+        done = {f"begun:{step.what.step_key}" for step in self._steps() if step.done is not None}
+        log = [line for line in self.state.log if line.event.event != "step_begun" or line.key in done]
+        return self.state.model_copy(update={"log": log})
+
     def _counted(self, step: Step) -> Step:
-        """The step, with how many open incidents it is about."""
-        return step.model_copy(update={"facts": step.facts | {"incidents": str(len(self.of_line(step.step or "")))}})
+        """The step, with how many open incidents it is about; an approval with what it would do."""
+        line = (step.step or "").partition(" ")[0]
+        enrolled = self.of_line(line)
+        said = {"incidents": str(len(enrolled))}
+        if step.kind == "approval" and enrolled:
+            some = ", ".join(id.rpartition("/")[2] for id in enrolled[:5]) + (", …" if len(enrolled) > 5 else "")
+            many = "1 open incident" if len(enrolled) == 1 else f"{len(enrolled)} open incidents"
+            said["would"] = f"stop the clocks of {many}: {some}"
+        return step.model_copy(update={"facts": step.facts | said})
 
     @property
     def _heard(self) -> int:
@@ -268,13 +284,16 @@ class Account:
         """Make the ledger anew. Nothing is said before the terms are known."""
         if self.state.terms is None:
             return
-        self._lines = fold(self.state.log, [*self.state.earlier, self.state.terms])
-        self.state.ledger = book(self._lines, self.state.ledger, max(self.state.newest, self.state.told))
+        # An incident stays on the line under which it was opened, also when the customer's record has it no more.
+        self._lines = fold(self.state.log, [*self.state.earlier, self.state.terms], set(self.state.lines.values()))
+        made = book(self._lines, self.state.ledger, max(self.state.newest, self.state.told))
+        known_by = {"terms": fingerprint(self.state.terms), "asked": self.state.contract}
+        self.state.ledger = made.model_copy(update=known_by)
         self.state.newest = max(self.state.newest, self.version)
 
     def _placed(self) -> dict[str, str]:
         """The line of each enrolled incident; the first one where its own is not known."""
-        first, known = self.terms.all[0].id, {one.id for one in self.terms.all}
+        first, known = self.terms.all[0].id, self._lines
         return {i: here if (here := self.state.lines.get(i, first)) in known else first for i in self.state.enrolled}
 
     def _tell_anew(self, ids: Collection[str]) -> None:
@@ -322,12 +341,6 @@ class Account:
             heard = tuple(dict.fromkeys(who for notice in last.done.notices for who in notice.to))
             step = step.model_copy(update={"recipients": heard})
         return [step]
-
-
-def _said(terms: AccountTerms) -> AccountTerms:
-    """The terms without when they came into force, and without the days for which their calendars are pinned."""
-    lines = tuple(line.model_copy(update={"calendar": None}) for line in terms.lines)
-    return terms.model_copy(update={"since": None, "lines": lines})
 
 
 def _line_view(line: LineStanding, ledger: Ledger, at: datetime) -> LineView:

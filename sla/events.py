@@ -373,6 +373,9 @@ class AccountLedger(Ledger):
     """The ledger of a whole customer: its first contract line's, and beside it those of its other lines."""
 
     lines: dict[str, Ledger] = {}
+    terms: str = ""
+    """The fingerprint of the terms that the account goes by, and the contract that was asked for, if one was."""
+    asked: str | None = None
 
     def of(self, line: str | None) -> Ledger:
         """The ledger of a line; of one that is not known, the first line's."""

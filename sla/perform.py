@@ -38,19 +38,23 @@ def choose(
 def choose_account(steps: Sequence[Step], roster: Roster, payers: Sequence[Recipient]) -> list[tuple[Step, Outcome]]:
     """The outcome of each of an account's steps: the customer's payers are told, each in their own way, or our people asked.
 
-    A correction goes to those who were told, whoever pays by now.
+    A correction goes to those who were told, whoever pays by now. Where nobody of the customer's is known, the fallback is.
     """
     chosen = []
     for step in steps:
         if "customer" not in step.tells and step.kind != "withdrawal":
             chosen.append((step, roster.carry_out(step, None, (), None)))
             continue
+        people, note = (_heard(step, payers) if step.recipients else list(payers)), None
+        if not people:
+            people, note = [roster.recipient(roster.team.fallback)], "no contact of the customer is known"
         notices = [
             (
-                Notice(at=step.at, kind=step.kind, step=step.step, to=tuple(r.id for r in some), channel=channel, clause=step.clause),
+                Notice(at=step.at, kind=step.kind, step=step.step, to=tuple(r.id for r in some), channel=channel,
+                       clause=step.clause, note=note),
                 tuple(some),
             )
-            for channel, some in by_channel(_heard(step, payers) if step.recipients else payers).items()
+            for channel, some in by_channel(people).items()
         ]  # fmt: skip
         chosen.append((step, Outcome(tuple(notices))))
     return chosen

@@ -4,8 +4,9 @@ What counts is when a payment lapsed or was made, not when we heard of it (X03);
 Times within are integer microseconds since the epoch.
 """
 
+import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -93,6 +94,8 @@ class Due:
     graced: int
     mode: str = "automatic"
     """How it leads to a suspension, by the terms in force when it began."""
+    bare: bool = False
+    """Whether no payment in advance covers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +145,19 @@ class LineStanding:
         )
 
 
-def fold(log: Iterable[Word], terms: Sequence[AccountTerms]) -> dict[str, LineStanding]:
-    """Every line of the newest terms, by its id, the first line first.
+def fingerprint(terms: AccountTerms) -> str:
+    """Twelve hex digits of what the terms say: not of when they came into force, nor of the days that are pinned."""
+    return hashlib.sha256(said(terms).model_dump_json().encode()).hexdigest()[:12]
+
+
+def said(terms: AccountTerms) -> AccountTerms:
+    """The terms without when they came into force, and without the days for which their calendars are pinned."""
+    lines = tuple(line.model_copy(update={"calendar": None}) for line in terms.lines)
+    return terms.model_copy(update={"since": None, "lines": lines})
+
+
+def fold(log: Iterable[Word], terms: Sequence[AccountTerms], also: Collection[str] = ()) -> dict[str, LineStanding]:
+    """Every line of the newest terms, by its id, the first line first; then those of earlier terms that are in `also`.
 
     A lapse is judged by the terms in force when it began. An event that names a line which there is not, changes nothing.
     """
@@ -154,7 +168,10 @@ def fold(log: Iterable[Word], terms: Sequence[AccountTerms]) -> dict[str, LineSt
             first[word.key] = word
     words = sorted(first.values(), key=lambda w: (w.happened, _RANK[w.event.event], w.key))
     claims = {word.event.reference for word in words if word.event.event in ("payment_lapsed", "contract_terminated")}
-    return {line.id: _line(line, words, terms, claims) for line in terms[-1].all}
+    lines = {line.id: line for line in terms[-1].all}
+    for one in reversed(terms[:-1]):
+        lines |= {line.id: line for line in one.all if line.id in also and line.id not in lines}
+    return {id: _line(line, words, terms, claims) for id, line in lines.items()}
 
 
 def book(lines: dict[str, LineStanding], known: AccountLedger, newest: int = 0) -> AccountLedger:
@@ -215,12 +232,10 @@ def _dues(
                 if what.reference in ahead:  # paid before it was due
                     ahead.discard(what.reference)
                 elif not any(d.reference == what.reference and d.terminated == over for d in out):
-                    covered = over and what.line is not None
-                    start = at if covered else max(at, _prepaid(line))
-                    if start < FAR:
-                        out.append(Due(what.reference, start, None, over, 0))
-                        dues.append(out[-1])
-                        claimed.add(what.reference)
+                    # That this very line's contract has ended, no advance covers.
+                    out.append(Due(what.reference, at, None, over, 0, bare=over and what.line is not None))
+                    dues.append(out[-1])
+                    claimed.add(what.reference)
             case "payment_current":
                 alone = what.reference is not None and what.reference in claims
                 for due in out:
@@ -229,16 +244,27 @@ def _dues(
                 out = [due for due in out if due.end is None]
                 if alone and what.reference not in claimed:
                     ahead.add(what.reference)
+    covered, made = _covered(terms, line), list[Due]()
     for due in dues:
-        held = _in_force(terms, line, due.start)
-        due.mode, due.graced = held.mode, due.start if due.terminated else _graced(held, due.start, line)
-    return [due for due in dues if due.end is None or due.end > due.start]
+        for start, end in without([(due.start, due.end)], [] if due.bare else covered):
+            held = _in_force(terms, line, start)
+            graced = start if due.terminated else _graced(held, start, line)
+            made.append(replace(due, start=start, end=end, graced=graced, mode=held.mode))
+    return made
 
 
-def _prepaid(line: LineTerms) -> int:
-    if line.prepaid:
-        return FAR
-    return -FAR if line.prepaid_until is None else to_us(line.prepaid_until)
+def _covered(terms: Sequence[AccountTerms], line: LineTerms) -> list[Stretch]:
+    """When the line was paid in advance, each stretch by the terms in force then: an edit rewrites no past."""
+    made: list[Stretch] = []
+    for i, one in enumerate(terms):
+        since = -FAR if i == 0 or one.since is None else to_us(one.since)
+        after = terms[i + 1].since if i + 1 < len(terms) else None
+        held, until = one.line(line.id) or line, FAR if after is None else to_us(after)
+        if not held.prepaid:
+            until = min(until, -FAR if held.prepaid_until is None else to_us(held.prepaid_until))
+        if since < until:
+            made.append((since, None if until == FAR else until))
+    return made
 
 
 def _in_force(terms: Sequence[AccountTerms], line: LineTerms, at: int) -> LineTerms:

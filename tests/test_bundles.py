@@ -96,6 +96,16 @@ async def test_forgotten_is_what_is_unsent_and_to_which_nothing_came_for_so_long
     assert await store.forgotten(AT) == []
 
 
+async def test_what_was_sent_long_ago_is_dropped_and_nothing_else(store: BundleStore) -> None:
+    await store.put([part(1, bundle="said")], AT)
+    await store.put([part(1, bundle="unsent")], AT)
+    await store.sent(await store.close("said", "acme", AT), AT)
+    assert await store.purge(AT) == 0
+    assert await store.purge(AT + timedelta(days=1)) == 1
+    assert await store.forgotten(AT + timedelta(days=1)) == [("unsent", "acme")]
+    assert await store.put([part(2, bundle="said")], AT) == [False]  # it stays closed
+
+
 @pytest.mark.parametrize(
     "odd", ["'; DROP TABLE bundles; --", "ünïcode \N{WARNING SIGN}", 'quo"te', "100%", "a\\u0000b"]
 )

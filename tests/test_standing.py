@@ -372,14 +372,34 @@ def lines_of_two() -> Account:
     return account
 
 
-def test_an_incident_whose_line_is_taken_out_is_told_the_ledger_of_the_one_it_comes_to() -> None:
+def test_an_incident_stays_on_its_line_though_the_record_has_it_no_more() -> None:
     account = lines_of_two()
-    known = account.state.ledger.of("two").version
+    assert account.state.ledger.of("two").standing == "suspended"
     account.take_terms(terms(line("one")), at("2031-07-20 12:00"))
-    assert account.of_line("one") == ["i/1", "i/2"]
+    assert (account.of_line("one"), account.of_line("two")) == (["i/1"], ["i/2"])
+    assert account.untold() == []
+    account.hear(word("2031-07-21 12:00", "payment_current"))
     (told,) = account.untold()
-    assert (told.line, told.standing) == ("one", "current")
-    assert told.version > known
+    assert (told.line, told.standing) == ("two", "current")
+    account.forget(["i/2"])
+    account.hear(word("2031-07-22 12:00", "payment_lapsed"))
+    assert list(account.state.ledger.lines) == []
+
+
+def test_an_edited_record_rewrites_no_past() -> None:
+    """Paid in advance from the 20th on: what was suspended before it stays so, and what lasts ends there."""
+    account = Account(AccountState(customer="acme", terms=terms(line())))
+    account.hear(word("2031-07-09 12:00", "payment_lapsed"))
+    account.hear(word("2031-07-12 12:00", "payment_current"))
+    account.hear(word("2031-07-15 12:00", "payment_lapsed"))
+    before = account.state.ledger.suspended
+    account.take_terms(terms(line(prepaid=True)), at("2031-07-20 12:00"))
+    ledger = account.state.ledger
+    assert ledger.suspended[0] == before[0]
+    assert [(_shown(s.start), s.end and _shown(s.end)) for s in ledger.suspended[1:]] == [
+        ("2031-07-15 12:00", "2031-07-20 12:00")
+    ]
+    assert ledger.standing == "current"
 
 
 def test_a_lapse_is_told_also_where_the_line_that_was_told_of_last_is_no_more() -> None:
@@ -553,14 +573,14 @@ def test_X04_a_suspension_that_never_was_is_withdrawn_when_we_hear_of_it() -> No
 
 
 def test_incidents_of_a_line_are_told_of_that_line() -> None:
-    """Also those of a line that is there no more: they count with the first."""
+    """Also those of a line that the record has no more, for as long as they are open."""
     account = Account(AccountState(customer="acme", terms=terms(line("one"), line("two"))))
     account.enrol("a", "one", known=False)
     account.enrol("b", "two", known=False)
     account.enrol("c", None, known=False)
     assert (account.of_line("one"), account.of_line("two")) == (["a", "c"], ["b"])
     account.take_terms(terms(line("one")), at(BEGUN))
-    assert account.of_line("one") == ["a", "b", "c"]
+    assert (account.of_line("one"), account.of_line("two")) == (["a", "c"], ["b"])
     account.forget(["a", "b"])
     assert account.state.enrolled == ["c"]
     assert account.state.lines == {}

@@ -31,6 +31,8 @@ PATIENT_ATTEMPTS: Final = 3
 AT_ONCE: Final = 10
 """Messages of one telling that are under way at a time."""
 PILES: Final = 50
+KEPT: Final = timedelta(days=90)
+"""What was sent is forgotten after so long; the record of what was sent, without its words, stays."""
 FORGOTTEN: Final = timedelta(minutes=20)
 """Parts that wait for so long are not waited for by any account: it waits ten minutes at most."""
 _REMEMBERED: Final = 20_000
@@ -95,7 +97,7 @@ class LiveTeller:
         _raise(failed)
 
     async def sweep_bundles(self, older_than: timedelta = FORGOTTEN) -> int:
-        """Bring the parts that nobody came for in so long; how many bundles there were.
+        """Bring the parts that nobody came for in so long; how many bundles there were. What was sent long ago is dropped.
 
         What a channel can't take goes to the log.
 
@@ -105,6 +107,7 @@ class LiveTeller:
         if self._store is None:
             return 0
         await self._policies.readable()
+        await self._store.purge(utc_now() - KEPT)
         forgotten = await self._store.forgotten(utc_now() - older_than)
         failed: list[BaseException] = []
         for bundle, customer in forgotten:

@@ -38,6 +38,8 @@ ROLL_CALL = 500
 """The roll is counted, and closed incidents forgotten, when it has grown by so many and doubled."""
 HEARS = {names.DELIVER: AccountDelivery, names.LOOK: Look, names.REVISE: Revise}
 PATIENT = RetryPolicy(maximum_interval=timedelta(seconds=30))
+TELLING = 60
+"""Attempts, half an hour of them, before an incident that takes no signal is let be."""
 LISTED = 50
 
 
@@ -58,7 +60,7 @@ class AccountWorkflow(Deciders):
         self.timer: asyncio.Task[None] | None = None
         self.armed: datetime | None = None
         self._enrolled = set(state.enrolled)
-        self.published = self.account.version
+        self.published = self._published() if state.terms is not None else (0, "")
 
     @workflow.run
     async def run(self, state: AccountState) -> None:
@@ -71,17 +73,18 @@ class AccountWorkflow(Deciders):
             await workflow.wait_condition(lambda: self.woken or self._has_work())
             # Only what woke us by an event of its own may decide this: see IncidentWorkflow._renew.
             # A look that is under way, be it for days since a key is refused, is begun anew by the next run.
-            if self.woken and workflow.info().is_continue_as_new_suggested() and not self.tasks:
+            # So is what is being said, since the records may be down: whoever heard it already does not hear it again.
+            if self.woken and workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 self.account.state.looks = self.looks or self.looking is not None
                 self.account.state.revised = self.revised
                 # Left to itself, the server carries over the memo of the start.
-                workflow.continue_as_new(self.account.state, memo={names.LEDGER: self.account.state.ledger})
+                workflow.continue_as_new(self.account.unfinished(), memo={names.LEDGER: self.account.state.ledger})
             self.woken = False
             if self.revised or self.account.calendar_runs_out(workflow.now()):
                 self.revised = False
                 await self._read_terms()
-                self._publish()
+                self._publish(again=True)
                 self.looks = self.looks or any(line.linked for line in self.account.terms.all)
             if self.looks and self.looking is None:
                 self.looks = False
@@ -168,17 +171,27 @@ class AccountWorkflow(Deciders):
         at = workflow.now()
         asked = OpenAccount(customer=self.account.state.customer, contract=self.account.state.contract, at=at)
         # No local activity: what is heard and enrolled meanwhile would not replay beside one.
-        terms = await workflow.execute_activity(
-            names.OPEN_ACCOUNT, asked, result_type=AccountTerms, start_to_close_timeout=timedelta(seconds=20),
-            retry_policy=PATIENT, summary="read the customer's contract",
-        )  # fmt: skip
+        # Without terms there is no account; terms read again may be out of reach for a while, and those in force hold.
+        again = RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=5)
+        try:
+            terms = await workflow.execute_activity(
+                names.OPEN_ACCOUNT, asked, result_type=AccountTerms, start_to_close_timeout=timedelta(seconds=20),
+                retry_policy=PATIENT if self.account.state.terms is None else again, summary="read the customer's contract",
+            )  # fmt: skip
+        except ActivityError as error:
+            self.account.put_aside(at, names.REVISE, str(error.cause or error), asked.model_dump_json())
+            return
         self.account.take_terms(terms, at)
 
-    def _publish(self) -> None:
+    def _publish(self, *, again: bool = False) -> None:
         """Put the ledger where a step reads it without asking us, in the very task in which it changed."""
-        if self.account.version != self.published:
+        # What it goes by is shown along with a ledger, or when it was read again; alone, it is not worth a paid upsert.
+        if self._published() != self.published and (again or self.account.version != self.published[0]):
             workflow.upsert_memo({names.LEDGER: self.account.state.ledger})
-            self.published = self.account.version
+            self.published = self._published()
+
+    def _published(self) -> tuple[int, str]:
+        return self.account.version, self.account.state.ledger.terms
 
     def _has_work(self) -> bool:
         return bool(self.account.untold()) or self._roll_is_long()
@@ -195,7 +208,12 @@ class AccountWorkflow(Deciders):
                 batch = tuple(roll[start : start + BATCH])
                 asked = Telling(customer=self.account.state.customer, ledger=ledger, at=at, incidents=batch)
                 summary = f"tell {len(batch)} incidents: {ledger.standing}"
-                gone = await self._patiently(names.TELL_INCIDENTS, asked, Roll, summary)
+                try:
+                    gone = await self._patiently(names.TELL_INCIDENTS, asked, Roll, summary, attempts=TELLING)
+                except ActivityError as error:
+                    # The rest was told; before such an incident speaks, it asks for the ledger by itself.
+                    self.account.put_aside(at, names.STANDING_TOLD, str(error.cause or error), batch[0])
+                    gone = Roll(incidents=())
                 self._forget(gone.incidents)
                 told += len(batch) - len(gone.incidents)
         self.account.state.told = version
@@ -212,10 +230,10 @@ class AccountWorkflow(Deciders):
         self.account.state.counted = len(self.account.state.enrolled)
         self.woken = True
 
-    async def _patiently(self, name: str, asked: Any, result: Any, summary: str) -> Any:
+    async def _patiently(self, name: str, asked: Any, result: Any, summary: str, attempts: int = 0) -> Any:
         return await workflow.execute_activity(
             name, asked, result_type=result, start_to_close_timeout=timedelta(minutes=30), heartbeat_timeout=timedelta(seconds=30),
-            retry_policy=PATIENT, summary=summary,
+            retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=attempts), summary=summary,
         )  # fmt: skip
 
     def _forget(self, gone: tuple[str, ...]) -> None:

@@ -56,7 +56,8 @@ class Deciders:
         self._line(said)
         if not any(line.standing in ("lapsed", "suspended") for line in self._concerned(said)):
             raise _refusal("nothing is outstanding, so there is no suspension to decline")
-        if not any(terms.mode == "approval" for terms in self.account.terms.all):
+        asked = [terms.mode for terms in self.account.terms.all if said.line in (None, terms.id)]
+        if "approval" not in asked:
             raise _refusal("the contract suspends by itself; grant an exception with a date instead")
 
     @workflow.update(

@@ -58,7 +58,8 @@ def sentence(came: "Reconciled") -> str:
     read = "1 customer read" if came.read == 1 else f"{came.read} customers read"
     agreed = "1 agrees with its account" if came.agreed == 1 else f"{came.agreed} agree with their accounts"
     looked = "1 account looks again" if came.looked == 1 else f"{came.looked} accounts look again"
-    return f"{read}: {agreed}, {looked}; {came.failed} could not be read"
+    revised = f"; {came.revised} read their terms again" if came.revised else ""
+    return f"{read}: {agreed}, {looked}; {came.failed} could not be read{revised}"
 
 
 async def _reconciled(client: Client, only: tuple[str, ...]) -> "Reconciled":
