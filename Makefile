@@ -17,7 +17,7 @@ demo: $(READY) ## watch incidents play out in the terminal, in under 20 seconds
 	@$(BIN)/pactkeeper demo $(ARGS)
 
 test: $(READY) ## run every test (ARGS="-k pause" picks some)
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest $(ARGS)
 
 conservation: $(READY) ## hold that no time is made or lost over 2,000 generated histories (about half an hour)
 	@PACTKEEPER_HISTORIES=2000 $(BIN)/pytest tests/test_conservation.py $(ARGS)

@@ -119,7 +119,7 @@ class BillingActivities:
         now = self.policies.terms(customer.id, ledger.asked, datetime.now(UTC))
         if ledger.terms == fingerprint(now):
             return False
-        return await dispatch.revise(self.client, customer.id)
+        return await dispatch.revise(self.client, customer.id, looks=False)
 
     async def _compare(self, customer: Customer) -> str:
         """`agreed`, `looked` or `failed`."""

@@ -223,6 +223,8 @@ class Revise(Message):
     """The signal that tells an account that its customer's record has changed."""
 
     at: AwareDatetime
+    looks: bool = True
+    """Whether its links may have changed too, so that its payments are to be read."""
 
 
 class Outstanding(Message):

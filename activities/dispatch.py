@@ -126,10 +126,12 @@ async def look(
     return await _to_account(client, customer, names.LOOK, asked, task_queue, contract)
 
 
-async def revise(client: Client, customer: str) -> bool:
+async def revise(client: Client, customer: str, *, looks: bool = True) -> bool:
     """Tell the customer's account that its contract lines have changed; False where there is no account yet."""
     try:
-        await client.get_workflow_handle(names.account_id(customer)).signal(names.REVISE, Revise(at=datetime.now(UTC)))
+        await client.get_workflow_handle(names.account_id(customer)).signal(
+            names.REVISE, Revise(at=datetime.now(UTC), looks=looks)
+        )
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise

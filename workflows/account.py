@@ -53,6 +53,7 @@ class AccountWorkflow(Deciders):
         # A run that goes on with an account arms its timer, and takes up what its predecessor left.
         self.woken = state.terms is not None
         self.revised = state.revised
+        self.relinked = state.revised
         self.looks = state.looks
         self.looking: asyncio.Task[None] | None = None
         self.tasks: set[asyncio.Task[None]] = set()
@@ -85,7 +86,8 @@ class AccountWorkflow(Deciders):
                 self.revised = False
                 await self._read_terms()
                 self._publish(again=True)
-                self.looks = self.looks or any(line.linked for line in self.account.terms.all)
+                self.looks = self.looks or (self.relinked and any(line.linked for line in self.account.terms.all))
+                self.relinked = False
             if self.looks and self.looking is None:
                 self.looks = False
                 self.looking = asyncio.create_task(self._look())
@@ -108,7 +110,7 @@ class AccountWorkflow(Deciders):
         elif isinstance(word, Look):
             self.looks = True
         elif isinstance(word, Revise):
-            self.revised = True
+            self.revised, self.relinked = True, self.relinked or word.looks
         else:
             self.account.put_aside(workflow.now(), name, why, text)
         self.woken = True
