@@ -2,8 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -14,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities import dispatch
+from activities.beating import beating
 from activities.billing_reading import LinkReader
 from activities.billing_settings import BillingSettings, NoAccount
 from activities.calls import BillingRead, Look, Outstanding, ReadBilling, Reconcile, Reconciled
@@ -96,7 +96,7 @@ class BillingActivities:
         some = await self._customers(asked.only)
         waiting = sorted(id for id in some if id > after)
         progress = _Progress(after, counts)
-        async with _beating(progress):
+        async with beating(progress.beat, BEAT):
             for start in range(0, len(waiting), IN_FLIGHT):
                 batch = waiting[start : start + IN_FLIGHT]
                 came = await asyncio.gather(*(self._reconcile(some[id]) for id in batch))
@@ -239,19 +239,3 @@ class _Progress:
 
     def beat(self) -> None:
         activity.heartbeat(self.last, self.counts)
-
-
-@asynccontextmanager
-async def _beating(progress: _Progress) -> AsyncIterator[None]:
-    """Beats also while one customer takes long."""
-
-    async def beat() -> None:
-        while True:
-            progress.beat()
-            await asyncio.sleep(BEAT)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()

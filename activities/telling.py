@@ -6,8 +6,7 @@ itself drops what is told again after a kill; an incident drops it too, by the l
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Self
@@ -19,6 +18,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, 
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.beating import beating
 from activities.calls import Roll, StandingWord, Telling
 from sla import names
 
@@ -127,7 +127,7 @@ async def _each(incidents: Sequence[str], ask: Ask) -> Roll:
             if index is not None:
                 progress.finish(index)
 
-    async with _beating(progress), asyncio.TaskGroup() as lanes:
+    async with beating(progress.note, BEAT), asyncio.TaskGroup() as lanes:
         for _ in range(IN_FLIGHT):
             lanes.create_task(lane())
     if refusals:
@@ -148,20 +148,6 @@ async def _patiently(ask: Ask, incident: str) -> bool:
                 raise
         await asyncio.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
-
-
-@asynccontextmanager
-async def _beating(progress: _Progress) -> AsyncIterator[None]:
-    async def beat() -> None:
-        while True:
-            progress.note()
-            await asyncio.sleep(BEAT)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()
 
 
 def _telling() -> str:

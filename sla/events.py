@@ -358,11 +358,6 @@ class Ledger(BaseModel):
         """The exception in force at `at`."""
         return next((one for one in self.exceptions if one.start <= at and (one.end is None or at < one.end)), None)
 
-    def ends(self, at: datetime) -> datetime | None:
-        """When the suspension in which `at` lies ends by itself, if it does."""
-        stretch = self.stretch(at)
-        return None if stretch is None else stretch.end
-
     def since_at(self, at: datetime) -> datetime | None:
         """Since when it stands as it does at `at`."""
         stretch = self.stretch(at)

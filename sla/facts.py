@@ -68,8 +68,6 @@ class Facts:
     """Whether the ledger is as it was read on enrolling: nobody has told us of a change since."""
     told_at: int = 0
     """When the ledger was read or told."""
-    served: list[Stretch] = field(default_factory=list)
-    """When the priority was one that is served in spite of a suspension."""
     steps: list[Done] = field(default_factory=list)
     attention: list[str] = field(default_factory=list)
 
@@ -163,11 +161,9 @@ def _suspensions(facts: Facts, contract: Contract, now: int) -> None:
     if contract.suspension is None or not contract.suspends:
         return
     begun = [(to_us(i.start), None if i.end is None else to_us(i.end)) for i in facts.ledger.suspended]
-    for i, (since, priority) in enumerate(facts.priorities):
-        if priority in contract.suspension.serves:
-            until = facts.priorities[i + 1][0] if i + 1 < len(facts.priorities) else None
-            facts.served.append((since, until))
-    facts.suspended = [(a, None if b is None or b > now else b) for a, b in without(begun, facts.served) if a <= now]
+    ends = [*(at for at, _ in facts.priorities[1:]), None]
+    served = [(at, end) for (at, p), end in zip(facts.priorities, ends, strict=True) if p in contract.suspension.serves]
+    facts.suspended = [(a, None if b is None or b > now else b) for a, b in without(begun, served) if a <= now]
 
 
 def _opening(facts: Facts, contract: Contract) -> None:

@@ -72,7 +72,7 @@ def soon(true: Callable[[], object], seconds: float = 30) -> None:
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, "it did not come about in time"
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two looks at another process
 
 
 def alive(pid: int) -> bool:

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from activities.beating import beating
 from records import database
 from records.bundles import BundleStore, Part, Pile
-from worker.bundling import Depositor, Patience, beating, settled
+from worker.bundling import Depositor, Patience, settled
 
 AT = datetime(2031, 7, 9, 19, 0, tzinfo=UTC)
 BUNDLE = "account/acme/support/suspension/2031-07-09T19:00:00+00:00"

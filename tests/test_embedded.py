@@ -37,7 +37,7 @@ async def main():
     client = await Client.connect(server.target)
     await client.start_workflow("Untouched", id="kept", task_queue="nobody")
     print(json.dumps({"server": server.pid}), flush=True)
-    await asyncio.sleep(60)
+    await asyncio.sleep(60)  # until it is killed
 
 asyncio.run(main())
 """

@@ -122,7 +122,7 @@ async def test_R12_all_incidents_are_told_once_and_the_account_s_history_stays_s
         await crowd.all_show("suspended", 60)
         await crowd.pays(PaymentCurrent())
         await crowd.all_show("open", 60)
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # what the account might still do of itself would show as events
         events = await crowd.account_events(began)
     batches = ceil(TEN_THOUSAND / BATCH) - ceil(MANY / BATCH)
     a_batch = 6  # scheduled, started, completed, and a workflow task that asks for the next one

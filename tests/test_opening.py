@@ -40,7 +40,7 @@ class Teller:
     async def tell(self, asked: CarryOut, chosen: Sequence[tuple[Step, Outcome]], attempt: int) -> None:
         if self.hangs:
             self.hangs -= 1
-            await asyncio.sleep(60)
+            await asyncio.sleep(60)  # never waited for: it is given up, or cancelled
         if self.fails:
             self.fails -= 1
             raise ApplicationError("the channel is down", type="ChannelUnavailable")

@@ -25,7 +25,7 @@ async def test_a_part_that_ends_takes_all_with_it_and_a_sentence_says_which(tmp_
 
     async def goes_on() -> None:
         try:
-            await asyncio.sleep(60)
+            await asyncio.sleep(60)  # never waited for: it is given up, or cancelled
         finally:
             ended.append("web")
 

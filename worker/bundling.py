@@ -1,8 +1,7 @@
 """Bundling: the parts that incidents put by, gathered into few transactions, and waited for until they stop coming."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -109,19 +108,3 @@ async def settled(store: BundleStore, bundles: Sequence[str], incidents: int, pa
         if clock() - came >= quiet or clock() - began >= patience.at_most:
             return
         await asyncio.sleep(patience.look)
-
-
-@contextlib.asynccontextmanager
-async def beating(beat: Callable[[], None], seconds: float) -> AsyncIterator[None]:
-    """Give a sign of life every so many seconds."""
-
-    async def beats() -> None:
-        while True:
-            beat()
-            await asyncio.sleep(seconds)
-
-    task = asyncio.create_task(beats())
-    try:
-        yield
-    finally:
-        task.cancel()

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.exceptions import ApplicationError
 
 from activities.account_wording import LISTED
+from activities.beating import beating
 from activities.calls import CarryOut, TellAccount
 from activities.courier import Courier
 from activities.message import ChannelRefused, ChannelUnavailable, Message
@@ -24,7 +25,7 @@ from sla.customer import Customer
 from sla.roster import Outcome
 from sla.steps import Step
 from worker import letters
-from worker.bundling import Depositor, Patience, beating, settled, utc_now
+from worker.bundling import Depositor, Patience, settled, utc_now
 
 PATIENT_ATTEMPTS: Final = 3
 """A channel that is down is tried so often, for about half a minute in all; after that the notice goes to the log."""

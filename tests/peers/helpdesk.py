@@ -76,7 +76,7 @@ class HelpdeskPeer:
             with contextlib.suppress(httpx.TransportError):
                 httpx.get(f"{self.base}/", timeout=10)
                 return self
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two looks at another process
         self.stop()
         raise RuntimeError(f"django-helpdesk did not start:\n{(self.home / 'server.log').read_text()[-3000:]}")
 

@@ -47,7 +47,7 @@ class StripePeer:
             with contextlib.suppress(httpx.TransportError):
                 self.http.get("/v1/customers")
                 break
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two looks at another process
         product = self.post("/v1/products", name="Support", type="service")["id"]
         for interval, amount in (("month", 9900), ("year", 99900)):
             self.post("/v1/plans", id=interval, amount=amount, currency="eur", interval=interval, product=product)
