@@ -194,7 +194,7 @@ class BillingActivities:
         return self.policies.customer(id)
 
     async def _customers(self, only: tuple[str, ...]) -> dict[str, Customer]:
-        await self.policies.fresh()
+        await self.policies.fresh(at_once=True)
         return {id: one for id, one in self.policies.customers().items() if not only or id in only}
 
 

@@ -233,6 +233,7 @@ class Account:
             asked, look = _approvals(line, mine, us, self._heard)
             owed += asked
             looks += look + [edge for a, b in line.suspended for edge in (a, b) if edge is not None and edge > us]
+            looks += [due.start for due in line.outstanding if due.start > us]  # where what was paid in advance ends
             views.append(_line_view(line, ledger, at))
         return AccountView(
             now=at,

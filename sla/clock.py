@@ -137,7 +137,11 @@ class Clock:
 
         A priority lowered in time takes a miss back; one raised past what is used declares it at once.
         """
-        marks = [(max(at, -FAR), p) for at, p in self.priorities]
+        return self.declared_under(FAR)
+
+    def declared_under(self, t: int) -> int | None:
+        """`declared`, by the priorities in force up to `t` alone: a miss, or one to come, as it stood at that instant."""
+        marks = [(max(at, -FAR), p) for at, p in self.priorities if at <= t]
         declared: int | None = None
         for i, (since, priority) in enumerate(marks):
             until = marks[i + 1][0] if i + 1 < len(marks) else FAR

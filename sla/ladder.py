@@ -84,17 +84,15 @@ def founded(clock: Clock, moment: Moment, facts: Facts, at: int) -> bool:
         return False
     if moment.unacknowledged and facts.acknowledged_at is not None and facts.acknowledged_at <= at:
         return False
-    if moment.needs_miss:
-        used, goes_on = clock.used(at, priority), not clock.counts_open(priority) or clock.table.is_open_us(at)
-        past = used > budget or (used == budget and goes_on)
-        if not past or moment.after is None:
-            return past
-        declared = clock.first(budget, clock.started or 0, moving=True, priority=priority)
-        try:
-            return declared is not None and _after(clock, moment, declared) <= at
-        except BeyondHorizon:
-            return False
-    return clock.used(at, priority) >= _share(budget, moment)
+    if not moment.needs_miss:
+        return clock.used(at, priority) >= _share(budget, moment)
+    declared = clock.declared_under(at)
+    if declared is None or declared > at:
+        return False
+    try:
+        return moment.after is None or _after(clock, moment, declared) <= at
+    except BeyondHorizon:
+        return False
 
 
 def _covers(clock: Clock, moment: Moment, climb: Done, priority: str, now: int) -> bool:

