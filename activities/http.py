@@ -60,6 +60,24 @@ async def get(url: str, headers: Mapping[str, str], *, connect: float, total: fl
     return answer
 
 
+async def request(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    *,
+    connect: float,
+    total: float,
+    most: int = MAX_PAGE,
+) -> Answer:
+    """Any other method, within the same bounds; `whole` tells whether all of the answer came.
+
+    Raises:
+        NoAnswer: nothing came back in time; whether the other side got the request is unknown.
+    """  # fmt: skip
+    return await _exchange(method, url, body, headers, connect, total, most)
+
+
 async def _exchange(
     method: str, url: str, body: bytes | None, headers: Mapping[str, str], connect: float, total: float, most: int
 ) -> Answer:

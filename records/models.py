@@ -197,3 +197,83 @@ class NoticePart(Base):
     """All that is needed to write it out."""
     put_at: Mapped[datetime] = mapped_column(UtcDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class DeliveryRow(Base):
+    """One request of a source and what became of it: the log of deliveries, and by what a repetition is known."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index("ix_deliveries_source_received_at", "source", "received_at"),
+        Index("ix_deliveries_source_delivery", "source", "delivery"),
+        Index("ix_deliveries_received_at", "received_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    """A number of ours for it (hex), by which people name it."""
+    source: Mapped[str] = mapped_column(Text)
+    """`KIND/NAME`, as in the hook's address."""
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    delivery: Mapped[str] = mapped_column(Text)
+    """The sender's own id of it, empty where it has none."""
+    digest: Mapped[str] = mapped_column(Text)
+    """SHA-256 of the body, hex; empty where the body was not read."""
+    kind: Mapped[str] = mapped_column(Text)
+    """The type of event, in the source's words."""
+    outcome: Mapped[str] = mapped_column(Text)
+    """accepted, duplicate, ignored, spooled, kept, refused."""
+    detail: Mapped[str] = mapped_column(Text)
+    tickets: Mapped[list[str]] = mapped_column(JSON)
+    words: Mapped[int]
+    took_ms: Mapped[int]
+
+
+class SpooledRow(Base):
+    """Words of one ticket that Temporal did not take: brought to it as soon as it answers again."""
+
+    __tablename__ = "spool"
+    __table_args__ = (Index("ix_spool_put_at", "put_at"),)
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    ticket: Mapped[str] = mapped_column(Text)
+    customer: Mapped[str] = mapped_column(Text)
+    incident: Mapped[str | None] = mapped_column(Text)
+    """The one incident that the words are for, where they open none."""
+    words: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    put_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    tries: Mapped[int]
+    why: Mapped[str] = mapped_column(Text)
+
+
+class SourceRow(Base):
+    """How a connected source does: when it was heard last, how far it was read."""
+
+    __tablename__ = "sources"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When it was connected."""
+    heard_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    read_to: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Up to which of its own moments its API was read."""
+    read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    read_how: Mapped[str] = mapped_column(Text)
+    """What came of it, one sentence."""
+    told_quiet_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When somebody was told that nothing is heard of it; none: it is heard."""
+
+
+class ThreadRow(Base):
+    """What a channel calls the message that an incident has there, so that the next one goes below it."""
+
+    __tablename__ = "threads"
+
+    incident: Mapped[str] = mapped_column(Text, primary_key=True)
+    channel: Mapped[str] = mapped_column(Text, primary_key=True)
+    """The channel and the address there, such as `slack:C0123`."""
+    reference: Mapped[str] = mapped_column(Text)
+    state: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """What the message says now."""
+    put_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,0 +1,131 @@
+"""What every helpdesk's client is and can: read what changed, read one ticket, write to one. And the JSON that they all speak.
+
+A ticket is handed over as plain JSON data, all that the adapter of its kind needs to tell its story (`Adapter.story`).
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+from activities import http
+from activities.settings import origin
+
+CONNECT = 5.0
+TOTAL = 20.0
+_LATER = frozenset({408, 409, 412, 423, 425, 429})
+
+
+class HelpdeskUnavailable(Exception):
+    """It can't be asked just now. One sentence; `retry_after` seconds where it named a time."""
+
+    def __init__(self, sentence: str, retry_after: float | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class HelpdeskRefused(Exception):
+    """It will say the same until somebody changes a setting or a right. One sentence. `status`: what it answered."""
+
+    def __init__(self, sentence: str, status: int = 0) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where a helpdesk's API is and as whom we use it. Which of `user` and `token` are needed, its client says."""
+
+    url: str
+    """Without a slash at its end."""
+    user: str = ""
+    token: str = field(default="", repr=False)
+    due_field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What is to stand in a ticket. Done again it changes nothing: the note carries its mark, the rest are values."""
+
+    key: str
+    note: str | None = None
+    """An internal note, plain text. Its mark stands at its end."""
+    mark: str = ""
+    """`[pactkeeper:0123456789abcdef]`, made from the key: a ticket that has it already gets no second note."""
+    assignee: str | None = None
+    """The agent, as the helpdesk itself calls them (an id or an address)."""
+    priority: str | None = None
+    """The helpdesk's own name or number of the priority."""
+    due: datetime | None = None
+    tags: tuple[str, ...] = ()
+    """To be added; those that are there stay."""
+
+
+class Helpdesk(Protocol):
+    """One connected helpdesk. Every method raises HelpdeskUnavailable or HelpdeskRefused, and nothing else."""
+
+    def changed(self, since: datetime) -> AsyncIterator[dict[str, Any]]:
+        """Each ticket that changed at `since` or later, the one that changed first before the others, whole.
+
+        Each has a key `_changed`, when it changed last (ISO 8601), by which the next round begins.
+        """
+
+    async def ticket(self, id: str) -> dict[str, Any] | None:
+        """One ticket, whole; None: there is none of that id."""
+
+    async def write(self, id: str, writing: Writing) -> str:
+        """Write into a ticket; half a sentence on what was written. Written before, it is not written again."""
+
+    async def check(self) -> str:
+        """Whether we may read and write: one sentence that says as whom. Nothing is changed."""
+
+
+@dataclass(frozen=True)
+class Json:
+    """JSON over HTTP to one helpdesk."""
+
+    account: Account
+    headers: Mapping[str, str] = field(repr=False)
+    title: str = "the helpdesk"
+
+    async def get(self, path: str, **query: str | int) -> Any:
+        """The JSON at a path.
+
+        Raises:
+            HelpdeskUnavailable, HelpdeskRefused: status 404 is refused with `status=404`.
+        """
+        asked = f"?{urlencode(query)}" if query else ""
+        return await self.send("GET", f"{path}{asked}")
+
+    async def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+        """Send JSON; the JSON that comes back, None where nothing does. Redirects are not followed."""
+        url = path if path.startswith(("https://", "http://")) else f"{self.account.url}{path}"
+        if origin(url) != origin(self.account.url):
+            raise HelpdeskRefused(f"{self.title} names a page elsewhere; it is not followed")
+        content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        kind = {} if content is None else {"content-type": "application/json"}
+        told = {"accept": "application/json", "user-agent": "Pactkeeper", **kind, **self.headers, **(headers or {})}
+        where = f"{self.title} at {origin(self.account.url)}"
+        try:
+            answer = await http.request(method, url, content, told, connect=CONNECT, total=TOTAL)
+        except http.NoAnswer as silence:
+            raise HelpdeskUnavailable(f"{where} {silence}") from None
+        if answer.status in _LATER or answer.status >= 500:
+            raise HelpdeskUnavailable(f"{where} answered {answer.status}", answer.retry_after)
+        if not 200 <= answer.status < 300:
+            raise HelpdeskRefused(f"{where} answered {answer.status}", answer.status)
+        if not answer.whole:
+            raise HelpdeskUnavailable(f"{where} broke off, or answered with more than we take")
+        try:
+            return json.loads(answer.body) if answer.body.strip() else None
+        except (ValueError, RecursionError):
+            raise HelpdeskRefused(f"{where} answered with something that is no JSON") from None
+
+
+def listed(value: Any, *path: str) -> Sequence[dict[str, Any]]:
+    """The objects of a list that lies under a path; none where there is no list."""
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
