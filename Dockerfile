@@ -8,7 +8,7 @@ ENV PATH=/opt/venv/bin:$PATH
 # Dependencies first: they change seldom. The lock's versions hold; its tools for tests and checks stay out.
 COPY pyproject.toml setup.py requirements.lock LICENSE ./
 RUN pip install --constraint requirements.lock setuptools \
-    && pip install --constraint requirements.lock --no-build-isolation --editable ".[language]"
+    && pip install --constraint requirements.lock --no-build-isolation --editable ".[language,notices]"
 
 
 FROM python:3.11-slim-bookworm

@@ -12,19 +12,26 @@ from activities.accounts import AccountActivities
 from activities.billing import BillingActivities
 from activities.incidents import IncidentActivities
 from activities.policies import Policies
+from activities.sources import SourceActivities
 from activities.steps import StepActivities, Teller
 from activities.telling import TellingActivities
 
 
 def all_activities(
-    policies: Policies, client: Client, teller: Teller, billing: BillingActivities | None = None
+    policies: Policies,
+    client: Client,
+    teller: Teller,
+    billing: BillingActivities | None = None,
+    sources: SourceActivities | None = None,
 ) -> Sequence[Callable[..., Any]]:
     """What the worker registers. Without `billing`, no billing account is set up, and a link to one says so."""
     steps = StepActivities(policies, client, teller)
     incidents, accounts = IncidentActivities(policies, client, steps), AccountActivities(policies, teller)
     telling = TellingActivities(client)
     money = billing or BillingActivities(policies, client)
+    desks: list[Callable[..., Any]] = [] if sources is None else [sources.reconcile_source, sources.read_ticket]
     return [
+        *desks,
         incidents.open_incident,
         incidents.read_opening,
         incidents.pin,

@@ -10,7 +10,8 @@ from sla.evaluate import View
 
 KEYWORDS = {name: SearchAttributeKey.for_keyword(name) for name in names.KEYWORD_ATTRIBUTES}
 NEXT_DUE = SearchAttributeKey.for_datetime(names.NEXT_DUE)
-ALL_KEYS: list[SearchAttributeKey[Any]] = [*KEYWORDS.values(), NEXT_DUE]
+TRIAGE = SearchAttributeKey.for_bool(names.TRIAGE)
+ALL_KEYS: list[SearchAttributeKey[Any]] = [*KEYWORDS.values(), NEXT_DUE, TRIAGE]
 
 
 def attributes(view: View, customer: str, version: str) -> dict[SearchAttributeKey[Any], Any]:
@@ -25,7 +26,7 @@ def attributes(view: View, customer: str, version: str) -> dict[SearchAttributeK
         names.POLICY_VERSION: version,
     }
     due = None if view.next_due is None else view.next_due.replace(microsecond=view.next_due.microsecond // 1000 * 1000)
-    return {**{KEYWORDS[name]: value for name, value in wanted.items()}, NEXT_DUE: due}
+    return {**{KEYWORDS[name]: value for name, value in wanted.items()}, NEXT_DUE: due, TRIAGE: view.triage}
 
 
 def clock_state(view: View) -> str:
@@ -43,9 +44,10 @@ def at_start(customer: str, priority: str | None) -> TypedSearchAttributes:
     """What is known without a look at any policy."""
     known = {names.CUSTOMER: names.canonical(customer), names.PRIORITY: priority, names.PHASE: "open",
              names.CLOCK_STATE: "running", names.STANDING: "current"}  # fmt: skip
-    return TypedSearchAttributes(
-        [SearchAttributePair(KEYWORDS[name], value) for name, value in known.items() if value is not None]
-    )
+    pairs: list[SearchAttributePair[Any]] = [
+        SearchAttributePair(KEYWORDS[name], value) for name, value in known.items() if value is not None
+    ]
+    return TypedSearchAttributes([*pairs, SearchAttributePair(TRIAGE, False)])
 
 
 def changes(
@@ -55,6 +57,8 @@ def changes(
     updates = []
     for key, value in wanted.items():
         now = shown.get(key)
+        if key is TRIAGE and now is None:
+            continue  # an incident of before the triage queue: its history has no such attribute
         if isinstance(now, datetime) and isinstance(value, datetime) and abs((now - value).total_seconds()) < 0.002:
             continue
         if now != value:

@@ -115,6 +115,10 @@ class CarryOut(Message):
     asks_ledger: bool = True
     line: str = ""
     """The contract line that the incident is under."""
+    phase: str = ""
+    acknowledged: str | None = None
+    """Who took it first."""
+    next_due: AwareDatetime | None = None
 
     @classmethod
     def owed(cls, workflow_id: str, incident: Incident, view: View, now: datetime) -> Self:
@@ -132,6 +136,7 @@ class CarryOut(Message):
             scene=incident.scene(view), priority=view.priority, contract=contract.name, contract_title=contract.title,
             offset_minutes=int(offset.total_seconds() // 60),
             line=view.ledger.line, asks_ledger=may_wait and any(not step.speaks_when_suspended for step in view.owed),
+            phase=view.phase, acknowledged=view.acknowledged, next_due=view.next_due,
         )  # fmt: skip
 
 
@@ -272,3 +277,27 @@ class Roll(Message):
     """Ids of incidents."""
 
     incidents: tuple[str, ...]
+
+
+class ReadSource(Message):
+    """One round of reading a connected helpdesk for what its webhooks missed."""
+
+    source: str
+
+
+class SourceRead(Message):
+    """What came of a round: tickets read, words brought to incidents (most of them known there already), what went wrong."""
+
+    read: int = 0
+    words: int = 0
+    failed: int = 0
+    to: AwareDatetime | None = None
+    """Up to which of the helpdesk's own moments all is read."""
+    said: str = ""
+
+
+class ReadTicket(Message):
+    """Read one ticket by its helpdesk's API, and bring what it tells to its incident."""
+
+    source: str
+    ticket: str

@@ -19,7 +19,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.attributes import KEYWORDS
-from activities.calls import Look, Revise, Words
+from activities.calls import Look, ReadTicket, Revise, Words
 from activities.foresight import foreseen
 from activities.policies import Policies
 from sla import names
@@ -100,6 +100,28 @@ async def deliver(
     raise TooManyLinks(
         f"ticket {ticket} was closed and taken up again {MAX_LINKS} times; look for a loop in the helpdesk's rules"
     )
+
+
+async def existing(client: Client, incident: str, words: Sequence[Delivery]) -> str:
+    """Bring words to the one incident of that workflow id, which must run; its id, or nothing where it does not."""
+    try:
+        await client.get_workflow_handle(incident).signal(names.DELIVER_ALL, Words(words=tuple(words)))
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return ""
+    return incident
+
+
+async def read_ticket(client: Client, source: str, ticket: str, *, task_queue: str = names.TASK_QUEUE) -> str:
+    """Have a ticket read by its helpdesk's API; the id of the workflow that does."""
+    id = names.ticket_id(source, ticket)
+    await client.start_workflow(
+        names.TICKET_WORKFLOW, ReadTicket(source=source, ticket=ticket), id=id, task_queue=task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING, start_signal=names.LOOK,
+        static_summary=f"read ticket {names.canonical(ticket)} of {names.canonical(source)}",
+    )  # fmt: skip
+    return id
 
 
 async def pay(

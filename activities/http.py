@@ -1,10 +1,17 @@
-"""The one module that speaks HTTP to others: a bounded POST or GET that follows nobody and trusts no proxy."""
+"""The one module that speaks HTTP to others: a bounded POST or GET that follows nobody and trusts no proxy.
+
+The name is resolved here, every address looked at (`activities.guard`), and the one that was looked at connected to.
+`inside`: an address that calls itself this machine's (`localhost`, `127.0.0.1`, `::1`) is fine, for an operator has set it
+up so; False for an address that somebody else has named.
+"""
 
 import asyncio
 import contextlib
 import logging
+import os
 import ssl
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,6 +19,8 @@ from functools import lru_cache
 from typing import cast
 
 import httpx
+
+from activities import guard
 
 MAX_ANSWER = 64 * 1024
 MAX_PAGE = 8 * 1024 * 1024
@@ -37,24 +46,33 @@ class NoAnswer(Exception):
     """No status line came back: the network, the name, the certificate or the time. The text is half a sentence."""
 
 
-async def post(url: str, body: bytes, headers: Mapping[str, str], *, connect: float, total: float) -> Answer:
+class Forbidden(NoAnswer):
+    """The address leads where nothing may be sent; trying again is of no use until somebody changes a setting."""
+
+
+async def post(
+    url: str, body: bytes, headers: Mapping[str, str], *, connect: float, total: float, inside: bool = True
+) -> Answer:
     """POST `body`; `connect` and `total` are seconds. Redirects are not followed, compressed answers not asked for.
 
     Once the status has come, a body that is cut short or hangs changes nothing: the status counts.
 
     Raises:
         NoAnswer: nothing came back in time; whether the other side got the request is unknown.
+        Forbidden: nothing was sent, and nothing will be.
     """
-    return await _exchange("POST", url, body, headers, connect, total, MAX_ANSWER)
+    return await _exchange("POST", url, body, headers, connect, total, MAX_ANSWER, inside)
 
 
-async def get(url: str, headers: Mapping[str, str], *, connect: float, total: float, most: int = MAX_PAGE) -> Answer:
+async def get(
+    url: str, headers: Mapping[str, str], *, connect: float, total: float, most: int = MAX_PAGE, inside: bool = True
+) -> Answer:
     """GET, within the same bounds; here the body is what counts, so one that did not come whole is no answer.
 
     Raises:
         NoAnswer: nothing came back in time, or less than all of it, or more than `most` bytes.
     """
-    answer = await _exchange("GET", url, None, headers, connect, total, most)
+    answer = await _exchange("GET", url, None, headers, connect, total, most, inside)
     if not answer.whole and answer.status < 300:
         raise NoAnswer("broke off, or answered with more than we take")
     return answer
@@ -69,30 +87,33 @@ async def request(
     connect: float,
     total: float,
     most: int = MAX_PAGE,
+    inside: bool = True,
 ) -> Answer:
     """Any other method, within the same bounds; `whole` tells whether all of the answer came.
 
     Raises:
         NoAnswer: nothing came back in time; whether the other side got the request is unknown.
     """  # fmt: skip
-    return await _exchange(method, url, body, headers, connect, total, most)
+    return await _exchange(method, url, body, headers, connect, total, most, inside)
 
 
 async def _exchange(
-    method: str, url: str, body: bytes | None, headers: Mapping[str, str], connect: float, total: float, most: int
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    connect: float,
+    total: float,
+    most: int,
+    inside: bool,
 ) -> Answer:
     status: int | None = None
     content = bytearray()
     wait: float | None = None
     whole = False
     try:
-        async with (
-            asyncio.timeout(total),
-            httpx.AsyncClient(
-                trust_env=False, verify=_trust(), timeout=httpx.Timeout(total, connect=connect)
-            ) as client,
-            client.stream(method, url, content=body, headers={**headers, "accept-encoding": "identity"}) as response,
-        ):
+        async with asyncio.timeout(total), AsyncExitStack() as held:
+            response = await _reached(held, method, url, body, headers, connect, total, inside)
             status = response.status_code
             wait = _wait(response.headers.get("retry-after"))
             async with contextlib.aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw(8192))) as chunks:
@@ -110,6 +131,55 @@ async def _exchange(
             raise NoAnswer(_reason(error)) from None
     assert status is not None
     return Answer(status, bytes(content), wait, whole)
+
+
+async def _reached(
+    held: AsyncExitStack,
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    connect: float,
+    total: float,
+    inside: bool,
+) -> httpx.Response:
+    """The answer's beginning, from the first address that can be connected to; the request goes out once at most."""
+    asked = httpx.URL(url)
+    if asked.scheme not in ("http", "https") or not asked.host:
+        raise NoAnswer("is no web address")
+    addresses = await _addresses(asked, connect, inside)
+    named = {**headers, "accept-encoding": "identity", "host": asked.netloc.decode("ascii")}
+    extensions = {"sni_hostname": asked.raw_host.decode("ascii").strip("[]")}
+    client = await held.enter_async_context(
+        httpx.AsyncClient(trust_env=False, verify=_trust(), timeout=httpx.Timeout(total, connect=connect))
+    )
+    for last, address in ((address == addresses[-1], address) for address in addresses):
+        request = client.build_request(
+            method, asked.copy_with(host=address), content=body, headers=named, extensions=extensions
+        )
+        try:
+            response = await client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if last:
+                raise
+            continue
+        held.push_async_callback(response.aclose)
+        return response
+    raise NoAnswer("cannot be reached")
+
+
+async def _addresses(asked: httpx.URL, connect: float, inside: bool) -> list[str]:
+    allow = os.environ.get(guard.ALLOW_HOSTS, "")
+    port = asked.port or (443 if asked.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(connect):
+            return await guard.resolved(asked.raw_host.decode("ascii"), port, inside=inside, allow=allow)
+    except guard.Forbidden as error:
+        raise Forbidden(str(error)) from None
+    except TimeoutError:
+        raise NoAnswer(f"has a name that was not resolved within {connect:g} s") from None
+    except (OSError, UnicodeError):
+        raise NoAnswer("cannot be reached") from None
 
 
 @lru_cache(maxsize=1)

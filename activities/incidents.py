@@ -69,7 +69,7 @@ class IncidentActivities:
             number, after, contract = before.state.number + 1, view.closed_at, contract or before.state.contract
         line, contract = self.policies.line(state.customer, contract, product_of(word))
         pinned = self.policies.pin(state.customer, contract, state.playbook, word.occurred_at)
-        opening = self._read(state.customer, pinned.contract, word) if word.event.event == "opened" else None
+        opening = self._read(state, pinned.contract, word) if word.event.event == "opened" else None
         if (
             opening is not None and before is not None
         ):  # T11: a ticket's customer is asked once, not again by a follow-up
@@ -105,7 +105,9 @@ class IncidentActivities:
             if asked.line and line.id != asked.line:
                 pinned = self.policies.pin(state.customer, contract, state.playbook, asked.word.occurred_at)
                 ledger = await self._enrol(asked.incident, state, line.id, moved=True)
-        told = self._read(asked.customer, pinned.contract, asked.word)
+        told = self._read(
+            state or IncidentState(source="", ticket="", customer=asked.customer), pinned.contract, asked.word
+        )
         return ReadLate(**dict(told), pinned=pinned if ledger is not None else None, ledger=ledger)
 
     @activity.defn(name=names.PIN)
@@ -153,5 +155,6 @@ class IncidentActivities:
             )
         return ledger
 
-    def _read(self, customer: str, contract: Contract, word: Delivery) -> Read:
-        return read(contract, word, self.policies.customer(customer), language_of(contract, word))
+    def _read(self, state: IncidentState, contract: Contract, word: Delivery) -> Read:
+        told = read(contract, word, self.policies.customer(state.customer), language_of(contract, word))
+        return told.model_copy(update={"writes": True}) if self.policies.writes(state.source) else told

@@ -11,9 +11,11 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
+from activities.mail_page import page
 from activities.message import Address, ChannelRefused, ChannelUnavailable, Message, one_line
 from activities.settings import CourierSettings
 from activities.smtp import Conversation
+from sla.intake import mail_reference
 
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*")
@@ -48,12 +50,22 @@ def compose(message: Message, to: tuple[Mailbox, ...], sender: str, now: datetim
     mail["Subject"] = one_line(message.subject, 200)
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = message_id(message.key, sender)
-    mail["In-Reply-To"] = mail["References"] = message_id(message.incident, sender)
+    mail["In-Reply-To"] = mail["References"] = thread_id(message.incident, sender)
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     lines = ("".join(c if c.isprintable() else " " for c in line).rstrip() for line in message.text.splitlines())
     mail.set_content("\n".join(lines) + "\n", charset="utf-8")
+    mail.add_alternative(page(message), subtype="html", charset="utf-8")
+    mail.set_boundary(f"=_{_digest(message.key)}")  # alike at every attempt, as the rest is
     return mail
+
+
+def thread_id(incident: str, sender: str) -> str:
+    """What all mails about one ticket refer to, so that they stand in one thread, and an answer to them finds the ticket."""
+    what, *rest = incident.split("/")
+    if what != "incident" or len(rest) < 2:
+        return message_id(incident, sender)
+    return mail_reference(rest[0], rest[1], sender.rpartition("@")[2])
 
 
 async def send(settings: CourierSettings, message: Message, now: datetime) -> str:

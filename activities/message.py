@@ -1,10 +1,14 @@
 """What goes out and what comes of it: a message, its receipt, and the two ways in which a channel fails."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+UPDATE: Final = "update"
+"""A message of this kind says nothing new: it brings up to date what a channel shows of an incident."""
 
 
 class Address(BaseModel):
@@ -35,11 +39,20 @@ class Message(BaseModel):
     at: AwareDatetime
     """When the step fell due."""
     data: dict[str, str] = {}
-    """Facts for a program that reads the message."""
+    """Facts for a program that reads the message: `customer`, `priority`, `assignee`, `left`, `due`, `phase`, …"""
+    links: dict[str, str] = {}
+    """Web addresses by what they do: `acknowledge` (signed), `incident` (its page)."""
+    fallbacks: tuple[tuple[str, str | None], ...] = Field(default=(), exclude=True)
+    """Further ways to the same person, channel and address, in the order in which to try them; at last comes the log."""
+    to_customer: bool = False
+    not_before: AwareDatetime | None = None
+    """A quiet message that has no quiet way waits for this moment."""
+    quiet: bool = False
+    """Whether it must wake nobody: it is said outside the hours of what is promised, or only for the record."""
 
 
 class Receipt(BaseModel):
-    """What came of a message: `via` is how it went (`log`, `webhook`, `email`), `detail` is for people."""
+    """What came of a message: `via` is how it went, such as `email` or `log`, and `detail` is for people."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from records.shelf import Shelf, customer_of
+from records.shelf import PolicyFileError, Shelf, customer_of
 from sla import names
 from sla.customer import ContractLine, Customer
 from sla.horizon import further, window
+from sla.intake import Source
 from sla.policy import Contract, PinnedContract
 from sla.roster import Team
 from sla.standing import AccountTerms, LineTerms
@@ -125,6 +126,20 @@ class Policies:
         """The same contract, pinned further ahead from `at`; what was pinned stays."""
         _, last = window(at, pinned.contract.horizon_days)
         return further(pinned, pinned.contract.hours.pin(pinned.calendar.first, last))
+
+    def source(self, name: str) -> Source | None:
+        """The connected helpdesk of that name; None where there is none, or its file can't be read just now."""
+        if self.base is not None or self.only is not None:
+            return None  # a story is told by nobody's helpdesk
+        try:
+            return self.shelf.sources().get(name)
+        except PolicyFileError:
+            return None
+
+    def writes(self, source: str) -> bool:
+        """Whether anything is written back into the helpdesk of that name."""
+        known = self.source(source)
+        return known is not None and bool(known.writes)
 
     def team(self) -> Team:
         """The team as it stands now: an absence entered today counts today."""

@@ -7,14 +7,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from activities import guard
+
+if TYPE_CHECKING:
+    from activities.apprise import AppriseSettings
+    from activities.pagerduty import PagerDutySettings
+    from activities.slack_api import SlackSettings
 
 SMTP_URL = "PACTKEEPER_SMTP_URL"
 MAIL_FROM = "PACTKEEPER_MAIL_FROM"
 WEBHOOK_URL = "PACTKEEPER_WEBHOOK_URL"
 WEBHOOK_SECRET = "PACTKEEPER_WEBHOOK_SECRET"  # noqa: S105 (the name of a setting)
 STATE = "PACTKEEPER_STATE"
+URL = "PACTKEEPER_URL"
+TEMPLATES = "PACTKEEPER_TEMPLATES"
 
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _SWITCH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -48,6 +57,11 @@ class CourierSettings:
     mail_from: str | None = None
     webhook_url: str | None = field(default=None, repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
+    slack: "SlackSettings | None" = None
+    pagerduty: "PagerDutySettings | None" = None
+    apprise: "AppriseSettings | None" = None
+    url: str | None = None
+    """Where people reach our web pages, without a slash at the end; none: notices carry no links."""
     connect_seconds: float = 5.0
     total_seconds: float = 10.0
 
@@ -58,6 +72,12 @@ class CourierSettings:
         Raises:
             ValueError: one sentence that names the setting and what is allowed, and never a secret.
         """
+        # They read their settings by what stands here.
+        from activities.apprise import AppriseSettings
+        from activities.pagerduty import PagerDutySettings
+        from activities.slack_api import SlackSettings
+
+        guard.Allowed.of(environ)
         smtp = secret_of(environ, SMTP_URL)
         webhook = secret_of(environ, WEBHOOK_URL)
         return cls(
@@ -66,6 +86,10 @@ class CourierSettings:
             mail_from=_mail_from(environ.get(MAIL_FROM, "").strip()) if smtp else None,
             webhook_url=web_address(webhook, WEBHOOK_URL) if webhook else None,
             webhook_secret=_webhook_secret(secret_of(environ, WEBHOOK_SECRET)) if webhook else None,
+            slack=SlackSettings.from_env(environ),
+            pagerduty=PagerDutySettings.from_env(environ),
+            apprise=AppriseSettings.from_env(environ),
+            url=base_url(environ),
         )
 
 
@@ -92,6 +116,20 @@ def secret_of(environ: Mapping[str, str], name: str) -> str:
     if not value:
         raise ValueError(f"{name}_FILE names {file}, which is empty; write the value into it")
     return value
+
+
+def base_url(environ: Mapping[str, str]) -> str | None:
+    """Where people reach our web pages (`PACTKEEPER_URL`), without a slash at the end; None: it is not set.
+
+    Raises:
+        ValueError: one sentence.
+    """
+    url = environ.get(URL, "").strip()
+    if not url:
+        return None
+    if urlsplit(web_address(url, URL)).query:
+        raise ValueError(f"{URL} holds a ?query; write the address of the web intake alone, such as https://HOST")
+    return url.rstrip("/")
 
 
 def _smtp(url: str) -> SmtpServer:

@@ -42,6 +42,15 @@ class Conversation:
             self._greet(smtp)
             return self._hand_over(smtp)
 
+    def log_in(self) -> None:
+        """Connect and log in as for a mail, and hand nothing over. Blocks.
+
+        Raises:
+            ChannelUnavailable, ChannelRefused: as `hold`.
+        """
+        with self._in_our_words(), self._connected() as smtp:
+            self._greet(smtp)
+
     @contextlib.contextmanager
     def _in_our_words(self) -> Iterator[None]:
         try:

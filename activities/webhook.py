@@ -23,7 +23,7 @@ def webhook_id(key: str) -> str:
 
 def body(message: Message) -> bytes:
     """The JSON that is posted: `type`, `timestamp` (when the step fell due), `data`. Alike at every attempt."""
-    data = {
+    data: dict[str, object] = {
         "key": message.key,
         "incident": message.incident,
         "kind": message.kind,
@@ -35,6 +35,10 @@ def body(message: Message) -> bytes:
         "text": message.text,
         "facts": dict(sorted(message.data.items())),
     }
+    if message.links:
+        data["links"] = dict(sorted(message.links.items()))
+    if message.quiet:
+        data["quiet"] = True
     at = message.at.astimezone(UTC).isoformat()
     envelope = {"type": f"notice.{message.kind}", "timestamp": at, "data": data}
     return json.dumps(envelope, ensure_ascii=True, separators=(",", ":")).encode()
@@ -61,6 +65,8 @@ async def send(settings: CourierSettings, message: Message, now: datetime) -> st
     signed = headers(message.key, content, secret, now)
     try:
         answer = await http.post(url, content, signed, connect=settings.connect_seconds, total=settings.total_seconds)
+    except http.Forbidden as never:
+        raise ChannelRefused(f"{where} {never}") from None
     except http.NoAnswer as silence:
         raise ChannelUnavailable(f"{where} {silence}") from None
     if 200 <= answer.status < 300:

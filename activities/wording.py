@@ -1,27 +1,23 @@
 """The words of a notice: for our people what, whose, how long, and what to do next; for the customer short and polite.
 
-One template a kind, under `templates/`: the first line is the subject, the rest the text. No template is told more than
-the facts below, and every value is one line without control characters by the time it is printed.
+One template a kind, under `templates/`, or a team's own instead (`activities.template_files`): the first line is the
+subject, the rest the text. No template is told more than the facts below.
 """
 
 import re
 import shlex
-from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict
 
 from activities.message import one_line
 from activities.phrases import clock_name, clocks, moment, with_moments
+from activities.template_files import Line, render
 from sla.customer import WHOLE
 from sla.events import Notice
 from sla.steps import Step
 
-TEMPLATES = Path(__file__).parent / "templates"
 _PERCENT = re.compile(r"([0-9]{1,4})(?:\.[0-9]+)?%")
 _RANK = (
     "reassignment",
@@ -43,6 +39,9 @@ _AS_THEY_ARE = ("ends", "incidents", "would", "taken_in", "by")
 _LAPSE = re.compile(r"(?P<ground>payment outstanding|(the )?contract (has )?ended)(: (?P<what>.+)| \((?P<which>.+)\))?")
 _OF_PAYMENT = ("reminder", "approval")
 MAX_LINE = 600
+_MAX_LINK = 2000
+TAKEN = ("escalation", "reassignment")
+"""Kinds of notices that ask somebody to take the incident."""
 
 
 class IncidentFacts(BaseModel):
@@ -78,12 +77,8 @@ class IncidentFacts(BaseModel):
     """What a clock has left, and when it is due, where the step's own facts do not say."""
     offset_minutes: int | None = None
     """The UTC offset at which times given in UTC are shown; left out: UTC."""
-
-
-class _Line(str):
-    """A line that a template has made: its values are clean, and it may be longer than any of them."""
-
-    __slots__ = ()
+    acknowledge: str = ""
+    """The link by which the one who reads it takes the incident."""
 
 
 Item = tuple[Step, Notice, IncidentFacts]
@@ -115,16 +110,28 @@ def render_batch(items: Sequence[Item], listed: Sequence[str] = (), more: int = 
             )
     to_customer = any(for_customer(*item) for item in items)
     views = sorted((_view(*item, to_customer) for item in items), key=_importance)
-    sections = [(view, *_render(f"{view['kind']}.txt.j2", view)) for view in views]
+    sections = [(view, *render(f"{view['kind']}.txt.j2", view)) for view in views]
     first = sections[0][1]
     subject = first if len(sections) == 1 else f"{first} (and {len(sections) - 1} more)"
     frame = "customer" if to_customer else "staff"
     told = [
-        {**view, "subject": headline, "lines": [_Line(s) for s in body.splitlines()]}
+        {**view, "subject": headline, "lines": [Line(s) for s in body.splitlines()]}
         for view, headline, body in sections
     ]
-    below = {"listed": [_Line(one_line(line, MAX_LINE)) for line in listed], "more": more}
-    _, text = _render(f"frame_{frame}.txt.j2", {**views[0], **below, "sections": told})
+    below = {"listed": [Line(one_line(line, MAX_LINE)) for line in listed], "more": more}
+    _, text = render(f"frame_{frame}.txt.j2", {**views[0], **below, "sections": told})
+    return one_line(subject, 200), text
+
+
+def several(listed: Sequence[Mapping[str, str]], more: int, *, waited: bool) -> tuple[str, str]:
+    """Subject and text of one message instead of many: each of `listed` has subject, clause, assignee, link and look.
+
+    `more`: how many are not listed; `waited`: they were put off to the hours of what is promised.
+    """
+    lines = [{**one, "link": Line(one_line(one["link"], _MAX_LINK))} for one in listed]
+    subject, text = render(
+        "several.txt.j2", {"listed": lines, "more": more, "waited": waited, "count": len(lines) + more}
+    )
     return one_line(subject, 200), text
 
 
@@ -218,9 +225,15 @@ def _view(step: Step, notice: Notice, incident: IncidentFacts, to_customer: bool
         "language": facts.get("language", ""),
         "notes": list(dict.fromkeys(note for note in (notice.note, facts.get("note")) if note)),
         "take": command("ack", incident, "--by", notice.to[0] if len(notice.to) == 1 else "YOU"),
+        "acknowledge": Line(one_line(incident.acknowledge, _MAX_LINK)),
         "look": command("status", incident),
         "incident": incident.incident,
     }
+
+
+def sample_view(step: Step, notice: Notice, incident: IncidentFacts) -> dict[str, Any]:
+    """The facts that a template is told, for whoever checks one."""
+    return _view(step, notice, incident, for_customer(step, notice, incident))
 
 
 def _promise(step: Step, guarantee: bool) -> str:
@@ -235,23 +248,3 @@ def _promise(step: Step, guarantee: bool) -> str:
         f"({aside})" if aside else "",
     ]
     return " ".join(word for word in words if word)
-
-
-def _render(name: str, values: dict[str, Any]) -> tuple[str, str]:
-    """The template's first line, and the rest with no more than one empty line in a row."""
-    subject, _, text = _environment().get_template(name).render(values).strip().partition("\n")
-    return subject.strip(), re.sub(r"\n{3,}", "\n\n", text).strip()
-
-
-@lru_cache(maxsize=1)
-def _environment() -> ImmutableSandboxedEnvironment:
-    made = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=False,
-        undefined=StrictUndefined,
-        finalize=lambda value: value if isinstance(value, _Line) else one_line(str(value)),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
-    return made

@@ -1,54 +1,50 @@
-"""The load of the intake benchmark, in a process of its own: `python -m benchmarks.load bare|hook TARGET COUNT TAG [SECRET]`.
+"""The load of the intake benchmark, in a process of its own: `python -m benchmarks.load bare|zendesk TARGET COUNT TAG [SECRET]`.
 
-`bare` calls StartWorkflowExecution; `hook` posts signed events over as many kept connections, by hand, so that the
+`bare` calls StartWorkflowExecution; `zendesk` posts signed events of new tickets over as many kept connections, by hand, so that the
 client hardly counts. Both keep 32 in flight. Prints one JSON object.
 """
 
 import asyncio
-import base64
 import hashlib
-import hmac
 import json
 import resource
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from temporalio.client import Client
 
 from benchmarks.machine import leave
+from sla.intake import Source
+from starter import samples
+from starter.sample_signing import SIGNERS
 
-CUSTOMER = "acme"
+SOURCE = Source(name="desk", kind="zendesk", customer="acme")
 IN_FLIGHT = 32
 NOBODY = "benchmark-nobody"
 """A task queue without a worker."""
 
 
-def bodies(count: int, tag: str) -> Iterator[bytes]:
-    """Tickets that open, as a helpdesk would tell them."""
-    for i in range(count):
-        yield json.dumps(
-            {"ticket": f"{tag}-{i}", "event": "opened", "priority": "P2", "by": "ann@acme.example", "channel": "email",
-             "subject": "The export stops halfway", "body": "Since this morning every export stops after ten pages. " * 8}
-        ).encode()  # fmt: skip
-
-
 def requests(url: str, secret: str, count: int, tag: str) -> list[bytes]:
-    """HTTP requests, signed by Standard Webhooks."""
+    """HTTP requests, each the event of a new ticket, signed as Zendesk signs."""
     where = urlsplit(url)
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    stamp = str(int(time.time()))
     made = []
-    for i, body in enumerate(bodies(count, tag)):
-        id = f"msg_{tag}_{i}"
-        signed = base64.b64encode(hmac.new(key, f"{id}.{stamp}.".encode() + body, hashlib.sha256).digest()).decode()
+    for i in range(count):
+        now = datetime.now(UTC)
+        sample = samples.sample(SOURCE, secret, now)
+        body = json.loads(sample.raw)
+        ticket = str(int.from_bytes(hashlib.sha256(f"{tag}-{i}".encode()).digest()[:6]))
+        body |= {"id": f"{tag}-{i}", "subject": f"zen:ticket:{ticket}"}
+        body["detail"] |= {"id": ticket, "description": "Since this morning every export stops after ten pages. " * 8}
+        raw = json.dumps(body).encode()
+        signed = sample.headers | SIGNERS[SOURCE.kind](secret, raw, now)
         head = (
-            f"POST /hooks/generic/{CUSTOMER} HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Type: application/json\r\n"
-            f"webhook-id: {id}\r\nwebhook-timestamp: {stamp}\r\nwebhook-signature: v1,{signed}\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
+            f"POST /hooks/zendesk/{SOURCE.name} HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Length: {len(raw)}\r\n"
+            + "".join(f"{name}: {value}\r\n" for name, value in signed.items())
         )
-        made.append(head.encode() + body)
+        made.append(f"{head}\r\n".encode() + raw)
     return made
 
 

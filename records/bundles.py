@@ -96,6 +96,13 @@ class BundleStore:
             held = set(fresh) | await _there(connection, late)
         return [part.key in held for part in parts]
 
+    async def holds(self, begins: str, incident: str, step_key: str) -> bool:
+        """Whether a bundle whose id begins so has this part of an incident, said or not."""
+        of_it = NoticePart.incident == incident, NoticePart.step_key == step_key
+        wanted = select(NoticePart.bundle).where(NoticePart.bundle.startswith(begins, autoescape=True), *of_it)
+        async with self._engine.connect() as connection:
+            return (await connection.execute(wanted.limit(1))).first() is not None
+
     async def gathered(self, bundles: Sequence[str]) -> tuple[int, bool]:
         """How many incidents have put parts by in these bundles, and whether all of them are closed already."""
         closed = select(func.count()).where(Bundle.id.in_(bundles), Bundle.sent_at.is_not(None)).scalar_subquery()

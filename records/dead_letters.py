@@ -54,11 +54,17 @@ class DeadLetterStore:
             row = found.mappings().one_or_none()
         return None if row is None else _letter(row)
 
-    async def list(self, limit: int = 50, *, handled: bool = False) -> list[Letter]:
-        """Those that wait, the newest first, at most `limit`; with `handled` also those that were seen to."""
+    async def list(self, limit: int = 50, *, handled: bool = False, source: str | None = None) -> list[Letter]:
+        """Those that wait, the newest first, at most `limit`; with `handled` also those that were seen to.
+
+        `source` is `KIND/NAME`, or the name alone.
+        """
         asked = select(DeadLetter.__table__).order_by(DeadLetter.received_at.desc(), DeadLetter.id).limit(limit)
         if not handled:
             asked = asked.where(DeadLetter.handled_at.is_(None))
+        if source is not None:
+            named = DeadLetter.source.endswith(f"/{source}", autoescape=True)
+            asked = asked.where(DeadLetter.source == source if "/" in source else named)
         async with self._engine.connect() as connection:
             rows = await connection.execute(asked)
             return [_letter(row) for row in rows.mappings()]
@@ -68,6 +74,13 @@ class DeadLetterStore:
         asked = select(func.count()).select_from(DeadLetter).where(DeadLetter.handled_at.is_(None))
         async with self._engine.connect() as connection:
             return int((await connection.execute(asked)).scalar_one())
+
+    async def by_source(self) -> dict[str, int]:
+        """How many of each source wait; sources without any are left out."""
+        waits = DeadLetter.handled_at.is_(None)
+        asked = select(DeadLetter.source, func.count()).where(waits).group_by(DeadLetter.source)
+        async with self._engine.connect() as connection:
+            return {row[0]: row[1] for row in await connection.execute(asked)}
 
     async def handle(self, id: str, at: datetime, how: str) -> bool:
         """Note that a letter was seen to; False when it was before, or is not there."""

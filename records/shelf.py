@@ -1,4 +1,4 @@
-"""The shelf of policies: contracts, playbooks, teams and customers in YAML files, read again when one changes."""
+"""The shelf of policies: contracts, playbooks, teams, customers and sources in YAML files, read again when one changes."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -15,16 +15,18 @@ from sla import names
 from sla.calendar import BusinessCalendar
 from sla.customer import Customer
 from sla.errors import PolicyError
+from sla.intake import Source
 from sla.playbook import Playbook
 from sla.policy import Contract, PinnedContract
 from sla.roster import Team
 
-Kind = Literal["contract", "playbook", "team", "customer"]
+Kind = Literal["contract", "playbook", "team", "customer", "source"]
 MODELS: Final[dict[Kind, type[BaseModel]]] = {
     "contract": Contract,
     "playbook": Playbook,
     "team": Team,
     "customer": Customer,
+    "source": Source,
 }
 ROOT_VARIABLE: Final = "PACTKEEPER_POLICIES"
 MAX_PINNED: Final = 64
@@ -87,6 +89,7 @@ class Shelf:
         self.root = root or default_root()
         self._read: dict[tuple[Kind, Path], tuple[tuple[int, int], Sheet[BaseModel] | PolicyFileError]] = {}
         self._customers: tuple[Stamp | None, dict[str, Customer]] | None = None
+        self._sources: tuple[Stamp | None, dict[str, Source]] | None = None
         self._pinned: dict[tuple[str, str | None, Path | None, date, date], PinnedContract] = {}
 
     def contract(self, name: str, base: Path | None = None) -> Contract:
@@ -115,6 +118,14 @@ class Shelf:
     def customer_of(self, email: str) -> str | None:
         """The id of the customer whose contact it is, else of the one whose domain it is, else None."""
         return customer_of(self.customers().values(), email)
+
+    def sources(self) -> dict[str, Source]:
+        """Every connected source by its name."""
+        stamp = self._stamp("source")
+        if stamp is None or self._sources is None or self._sources[0] != stamp:
+            sheets = [self.sheet(Source, "source", path) for path in self.paths("source")]
+            self._sources = stamp, {sheet.model.name: sheet.model for sheet in sheets}
+        return self._sources[1]
 
     def pin(
         self, contract: str, playbook: str | None, first: date, last: date, base: Path | None = None

@@ -14,7 +14,7 @@ from sla.clock import Clock, clocks
 from sla.events import Entry, Ledger
 from sla.facts import Facts, gather
 from sla.ladder import rungs
-from sla.owed import climbed, one_time, withdrawals
+from sla.owed import climbed, one_time, updates, withdrawals
 from sla.policy import PinnedContract
 from sla.steps import Planned, Step
 
@@ -58,6 +58,8 @@ class View:
     phase: str
     priority: str
     assignee: str | None
+    acknowledged: str | None
+    """Who of ours acted on it first."""
     disposition: str | None
     resolution: str | None
     clocks: tuple[ClockView, ...]
@@ -72,6 +74,8 @@ class View:
     next_due: datetime | None
     repin_at: datetime
     attention: tuple[str, ...]
+    triage: bool
+    """Whether it waits in the triage queue: something of it is not known here, and was taken by the strictest reading."""
     missing: tuple[str, ...]
     customer: str | None
     product: str | None
@@ -131,7 +135,7 @@ def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime, *, ste
                         Planned(at=from_us(rung.at), clock=clock.name, step=rung.label, tells=step.tells,
                                 reassign=step.reassign, clause=step.clause)
                     )  # fmt: skip
-    owed += withdrawals(pinned.playbook, runs, facts) if steps else []
+    owed += [*withdrawals(pinned.playbook, runs, facts), *updates(facts)] if steps else []
     views = tuple(_view(clock, facts, phase, moment) for clock in runs)
     repin_at = to_us(repinned_at(pinned))
     dues = [view.due for view in views if view.state == "running" and view.due is not None]
@@ -141,6 +145,7 @@ def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime, *, ste
         phase=phase,
         priority=facts.priority,
         assignee=facts.assignee,
+        acknowledged=facts.acknowledged_by,
         disposition=None if facts.disposition is None else facts.disposition.event.disposition,  # type: ignore[union-attr]
         resolution=facts.resolved_by,
         clocks=views,
@@ -153,6 +158,7 @@ def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime, *, ste
         next_due=min(dues, default=None),
         repin_at=from_us(repin_at),
         attention=tuple(facts.attention),
+        triage=bool(facts.doubts),
         missing=facts.read.missing,
         customer=None if facts.opened is None else facts.opened.event.by,  # type: ignore[union-attr]
         product=None if facts.opened is None else facts.opened.event.product,  # type: ignore[union-attr]

@@ -100,6 +100,8 @@ class PriorityChanged(Event):
     event: Literal["priority_changed"] = "priority_changed"
     to: Text
     why: Text | None = None
+    stands: bool = False
+    """True: said by a source that can't tell a change, beside another word; news only where it said otherwise before."""
 
 
 class Assigned(Event):
@@ -169,6 +171,19 @@ class PolicyMoved(Event):
     to: Text
 
 
+class Doubted(Event):
+    """Something of the ticket that nobody here knows, such as whose it is or what its status means: somebody must look."""
+
+    event: Literal["doubted"] = "doubted"
+    what: Text
+
+
+class Settled(Event):
+    """Somebody has looked at what was doubted so far."""
+
+    event: Literal["settled"] = "settled"
+
+
 IncidentEvent = (
     Opened
     | CustomerReplied
@@ -187,6 +202,8 @@ IncidentEvent = (
     | Declined
     | CalendarRevised
     | PolicyMoved
+    | Doubted
+    | Settled
 )
 INCIDENT_EVENTS: tuple[type[Event], ...] = IncidentEvent.__args__
 """In the order in which events of one and the same instant are taken."""
@@ -451,6 +468,8 @@ class Read(BaseModel):
     """None: the customer's contacts are not known here, so nobody is held."""
     contacts: tuple[str, ...] = ()
     """For a held request: those who may authorize it, in lower case."""
+    writes: bool = False
+    """Whether the helpdesk that the ticket is from is written to."""
 
 
 class Pinned(BaseModel):

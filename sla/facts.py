@@ -1,6 +1,6 @@
 """What a log says, put in order of what happened: the order and number of deliveries leave no trace here (X04)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -52,6 +52,8 @@ class Facts:
     resolved: bool = False
     closed_at: int | None = None
     acknowledged_at: int | None = None
+    acknowledged_by: str | None = None
+    """Who of ours acted first."""
     assignee: str | None = None
     tried: tuple[str, ...] = ()
     disposition: Entry | None = None
@@ -70,6 +72,9 @@ class Facts:
     """When the ledger was read or told."""
     steps: list[Done] = field(default_factory=list)
     attention: list[str] = field(default_factory=list)
+    doubts: dict[str, None] = field(default_factory=dict)
+    """What nobody here knows of the ticket, until somebody has looked or reclassified it."""
+    unknown_priority: str | None = None
 
     @property
     def priority(self) -> str:
@@ -99,6 +104,20 @@ def distinct(log: Iterable[Entry]) -> list[Entry]:
     return list(first.values())
 
 
+def _news(lines: Iterable[Entry]) -> Iterator[Entry]:
+    """Without what only says again how the priority stands at its source, so that what was revised here stands (T05, R07)."""
+    said: str | None = None
+    for line in lines:
+        what = line.event
+        if what.event == "opened":
+            said = what.priority
+        elif what.event == "priority_changed" and what.stands:
+            if what.to == said:
+                continue
+            said = what.to
+        yield line
+
+
 def gather(contract: Contract, log: Iterable[Entry], now: int = FAR) -> Facts:
     """Read a log into facts, as they stand at `now`: a suspension that lies ahead is none yet.
 
@@ -113,12 +132,15 @@ def gather(contract: Contract, log: Iterable[Entry], now: int = FAR) -> Facts:
         else:
             records.append(line)
     outside.sort(key=lambda item: item[:3])
-    facts.entries = [line for *_, line in outside]
+    facts.entries = list(_news(line for *_, line in outside))
     facts.heard = max((to_us(line.received_at) for line in facts.entries), default=0)
     _records(facts, records)
     _opening(facts, contract)
     for line in facts.entries:
         _take(facts, contract, line)
+    if facts.unknown_priority is not None:
+        facts.doubts[facts.unknown_priority] = None
+    facts.attention += facts.doubts
     _suspensions(facts, contract, now)
     _assignee(facts, records)
     if facts.read.authorized_contact is False and contract.contacts is not None and contract.contacts.only_authorized:
@@ -195,13 +217,13 @@ def _version(facts: Facts, contract: Contract, product: str | None, version: str
 
 
 def _priority(facts: Facts, contract: Contract, asked: str | None) -> str:
+    facts.unknown_priority = None
     if asked is None:
         return contract.default_priority
     if asked in contract.priorities:
         return asked
-    facts.attention.append(
-        f"priority {asked!r} is none of {', '.join(contract.priorities)}; taken as {contract.most_urgent} until somebody reclassifies"
-    )
+    known, urgent = ", ".join(contract.priorities), contract.most_urgent
+    facts.unknown_priority = f"priority {asked!r} is none of {known}; taken as {urgent} until somebody reclassifies"
     return contract.most_urgent
 
 
@@ -250,6 +272,10 @@ def _take(facts: Facts, contract: Contract, line: Entry) -> None:
             elif what.ground is not None and terms.grounds and what.ground not in terms.grounds:
                 known = ", ".join(terms.grounds)
                 facts.attention.append(f"ground {what.ground!r} is none that {terms.clause} gives; it gives: {known}")
+        case "doubted":
+            facts.doubts[what.what] = None
+        case "settled":
+            facts.doubts.clear()
         case "restored":
             facts.disposition, facts.void_from, facts.restored, facts.declined = None, None, line, False
         case "authorized" | "declined" if not _may_decide(facts, what.by):
@@ -289,7 +315,7 @@ def _assignee(facts: Facts, records: list[Entry]) -> None:
         if what.event in ours and who and (who != own or what.event == "assigned"):
             moves.append((to_us(line.happened), RANK[what.event], what.event, who))
             if what.event != "assigned" and facts.acknowledged_at is None:
-                facts.acknowledged_at = to_us(line.happened)
+                facts.acknowledged_at, facts.acknowledged_by = to_us(line.happened), who
     for _, _, move, who in sorted(moves):
         if move in ("acknowledged", "assigned") or facts.assignee is None:
             facts.assignee = who

@@ -210,6 +210,8 @@ class Adapter:
     """Bytes."""
     secret_in_path: bool = False
     """Its webhooks can carry no header: the last part of the address is the secret."""
+    taken: int = 202
+    """The status that tells the sender that we have it; some want 200 and nothing else."""
     window: bool = False
     """Whether its signature covers a timestamp, so that an old delivery is refused."""
 
@@ -308,6 +310,11 @@ def turned(state: State | None, before: State | None = None) -> str | None:
 def marked(text: str | None) -> bool:
     """Whether it is a note that we wrote ourselves."""
     return bool(MARK.search(text or ""))
+
+
+def mail_reference(source: str, ticket: str, domain: str) -> str:
+    """The id that our own mails about a ticket carry in `References` (RFC 5322), so that an answer to them finds it."""
+    return f"<ticket.{source}.{ticket}@{domain}>"
 
 
 def text_of(value: Any, limit: int = 320) -> str | None:

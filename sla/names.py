@@ -13,6 +13,10 @@ ACCOUNTS: Final = "-accounts"
 INCIDENT_WORKFLOW: Final = "IncidentWorkflow"
 ACCOUNT_WORKFLOW: Final = "AccountWorkflow"
 RECONCILE_WORKFLOW: Final = "ReconcileWorkflow"
+SOURCE_WORKFLOW: Final = "SourceWorkflow"
+"""One round of reading a connected helpdesk, by its API, for what its webhooks missed."""
+TICKET_WORKFLOW: Final = "TicketWorkflow"
+"""Reading one ticket of a connected helpdesk, whose webhook told too little."""
 
 DELIVER: Final = "deliver"
 """The signal that carries one `Delivery` to an incident or one `AccountDelivery` to an account."""
@@ -46,6 +50,8 @@ TELL_ACCOUNT: Final = "tell_account"
 SWEEP_BUNDLES: Final = "sweep_bundles"
 READ_BILLING: Final = "read_billing"
 RECONCILE_BILLING: Final = "reconcile_billing"
+RECONCILE_SOURCE: Final = "reconcile_source"
+READ_TICKET: Final = "read_ticket"
 
 CUSTOMER: Final = "SlaCustomer"
 PRIORITY: Final = "SlaPriority"
@@ -55,8 +61,10 @@ ASSIGNEE: Final = "SlaAssignee"
 STANDING: Final = "SlaStanding"
 POLICY_VERSION: Final = "SlaPolicyVersion"
 NEXT_DUE: Final = "SlaNextDue"
+TRIAGE: Final = "SlaTriage"
 KEYWORD_ATTRIBUTES: Final = (CUSTOMER, PRIORITY, PHASE, CLOCK_STATE, ASSIGNEE, STANDING, POLICY_VERSION)
 DATETIME_ATTRIBUTES: Final = (NEXT_DUE,)
+BOOL_ATTRIBUTES: Final = (TRIAGE,)
 
 MAX_ID: Final = 200
 _PLAIN = re.compile(r"[A-Za-z0-9._@#:~+-]+")
@@ -74,6 +82,11 @@ def incident_id(source: str, ticket: str, follow_up: int = 1) -> str:
     """The workflow id of a ticket's incident, at most 200 characters; `follow_up` counts from 1, the first incident."""
     base = f"incident/{canonical(source)}/{canonical(ticket)}"
     return base if follow_up == 1 else f"{base}/{follow_up}"
+
+
+def ticket_id(source: str, ticket: str) -> str:
+    """The workflow id of reading one ticket by its helpdesk's API."""
+    return f"read/{canonical(source)}/{canonical(ticket)}"
 
 
 def accounts_queue(task_queue: str) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sla.civil import from_us, to_us
 from sla.clock import Clock
+from sla.errors import BeyondHorizon
 from sla.facts import Done, Facts
 from sla.ladder import Rung, founded
 from sla.playbook import Moment, Playbook
@@ -14,6 +15,26 @@ from sla.suspension import Saying, saying
 
 WAKES = ("opened", "priority_changed", "reopened", "restored", "authorized")
 """Words after which a ticket is told what it was not told before: that support is suspended."""
+
+
+AFTER_HOURS_US = 15 * 60 * 1_000_000
+"""So long after closing time somebody is told aloud of what fell due within it."""
+LIVE = frozenset({"slack", "pagerduty"})
+"""Channels on which a message shows how its incident stands."""
+TURNS = frozenset(
+    {
+        "acknowledged",
+        "assigned",
+        "priority_changed",
+        "waiting_on_customer",
+        "resolved",
+        "reopened",
+        "closed",
+        "restored",
+        "dispositioned",
+    }
+)
+"""Words that change what such a message shows."""
 
 
 def one_time(contract: Contract, facts: Facts, phase: str, runs: Sequence[Clock], now: int) -> list[Step]:
@@ -46,8 +67,19 @@ def climbed(rung: Rung, clock: Clock, now: int) -> Step:
     return Step(
         key=_key("escalation", clock.name, rung.label, rung.generation), kind="escalation", at=from_us(rung.at), clock=clock.name,
         step=rung.label, priority=clock.priority, clause=rung.step.clause, tells=rung.step.tells, reassign=rung.step.reassign,
-        facts=facts,
+        quiet_until=_quiet_until(clock, now), facts=facts,
     )  # fmt: skip
+
+
+def _quiet_until(clock: Clock, now: int) -> datetime | None:
+    """The next opening, where open time is promised and it is closed now; what falls due as it closes is told then."""
+    if not clock.counts_open():
+        return None
+    try:
+        open_now = clock.table.is_open_us(now) or clock.table.is_open_us(now - AFTER_HOURS_US)
+        return None if open_now else from_us(clock.table.next_open_us(now))
+    except BeyondHorizon:
+        return None
 
 
 def withdrawals(playbook: Playbook, clocks: Iterable[Clock], facts: Facts) -> list[Step]:
@@ -64,12 +96,31 @@ def withdrawals(playbook: Playbook, clocks: Iterable[Clock], facts: Facts) -> li
             continue
         told = tuple(dict.fromkeys(person for notice in done.notices for person in notice.to))
         if told:
+            at = _later(climb.begun.occurred_at, facts.heard)
             owed.append(
                 Step(key=_key("withdrawal", what.clock, what.step, what.step_key.rpartition("/")[2]), kind="withdrawal",
-                     at=_later(climb.begun.occurred_at, facts.heard), clock=what.clock, step=what.step, clause="X04",
-                     recipients=told, of=what.step_key, speaks_when_suspended=True)
+                     at=at, clock=what.clock, step=what.step, clause="X04", recipients=told, of=what.step_key,
+                     speaks_when_suspended=True, quiet_until=None if clock is None else _quiet_until(clock, to_us(at)))
             )  # fmt: skip
     return owed
+
+
+def updates(facts: Facts) -> list[Step]:
+    """What was told on a channel that shows a state, and what we write into helpdesks, follows each turn: once for the newest."""
+    shown = [
+        step.done is not None and any(notice.channel in LIVE for notice in step.done.notices) for step in facts.steps
+    ]
+    since = next((step.at for step, live in zip(facts.steps, shown, strict=True) if live), None)
+    if facts.read.writes:
+        since = 0
+    turned = [line for line in facts.entries if line.event.event in TURNS and to_us(line.received_at) >= (since or 0)]
+    if since is None or not turned:
+        return []
+    newest = max(turned, key=lambda line: line.received_at)
+    last = facts.begun("update")
+    if last is not None and (last.done is None or last.what.of == newest.key):
+        return []
+    return [_told("update", newest.received_at, None, (), of=newest.key, number=_number(facts, "update"))]
 
 
 def _opening(contract: Contract, facts: Facts) -> list[Step]:

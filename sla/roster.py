@@ -4,11 +4,11 @@ A team is tiers of members; each member has hours and absences. Nobody off duty 
 duty, the step says so and goes to the fallback (X02).
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
@@ -17,9 +17,9 @@ from sla.errors import BeyondHorizon
 from sla.events import Notice
 from sla.steps import Step
 from sla.timetable import Timetable
+from sla.ways import ChannelName, Way, wakes
 
 MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,79}$")]
-ChannelName = Literal["log", "email", "webhook", "slack"]
 
 
 class Absence(BaseModel):
@@ -46,6 +46,8 @@ class Member(BaseModel):
     name: str
     channel: ChannelName = "log"
     address: str | None = None
+    reach: tuple[Way, ...] = ()
+    """The first whose hours are open is taken, else `channel`; where that fails the others follow, in this order."""
     hours: BusinessCalendar | None = None
     always: bool = False
     absences: tuple[Absence, ...] = ()
@@ -96,6 +98,8 @@ class Recipient:
     channel: str
     address: str | None = None
     name: str = ""
+    fallbacks: tuple[tuple[str, str | None], ...] = ()
+    """Where that way fails: channel and address of the next ones, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,8 @@ class Roster:
 
     team: Team
     tables: Mapping[str, Timetable | None]
+    ways: Mapping[tuple[str, int], Timetable] = field(default_factory=dict)
+    """The hours of each member's ways, by member and place; a way that is always open has none."""
 
     @classmethod
     def around(cls, team: Team, at: datetime) -> "Roster":
@@ -122,7 +128,13 @@ class Roster:
         for id, member in team.members.items():
             hours = member.hours or team.hours
             tables[id] = None if member.always or hours is None else _table(hours.model_dump_json(), first)
-        return cls(team, tables)
+        ways = {
+            (id, place): _table(way.hours.model_dump_json(), first)
+            for id, member in team.members.items()
+            for place, way in enumerate(member.reach)
+            if way.hours is not None
+        }
+        return cls(team, tables, ways)
 
     def on_duty(self, member: str, at: datetime) -> bool:
         """Whether the member works at `at` and is not away that (local) day."""
@@ -134,10 +146,7 @@ class Roster:
             return not any(a.first <= at.date() <= a.last for a in person.absences)
         if any(a.first <= table.to_local(at).date() <= a.last for a in person.absences):
             return False
-        try:
-            return table.is_open(at)
-        except BeyondHorizon:
-            return False
+        return _open(table, at)
 
     def first_on_duty(self, at: datetime) -> str | None:
         """The first of the first tier that has somebody on duty."""
@@ -161,18 +170,39 @@ class Roster:
             order += [m for members in (tiers[1:] + tiers[:1] if skip_tier else tiers) for m in members]
         return next((m for m in order if m not in out and self.on_duty(m, at)), None)
 
-    def recipient(self, member: str) -> Recipient:
-        """The member as somebody to tell; one who left the team is reached through the log."""
+    def recipient(self, member: str, at: datetime | None = None, *, quiet: bool = False) -> Recipient:
+        """The member as somebody to tell at `at`; one who left the team is reached through the log.
+
+        `quiet`: no way that wakes is taken, unless there is no other; such a message has to wait.
+        """
         person = self.team.members.get(member)
         if person is None:
             return Recipient(member, "log")
-        return Recipient(member, person.channel, person.address, person.name)
+        by_hours = [way for place, way in enumerate(person.reach) if at is None or self._reaches(member, place, at)]
+        usual = (person.channel, person.address)
+        ways = [(way.channel, way.address) for way in by_hours[:1]]
+        ways += [usual] if not ways else []
+        ways += [(way.channel, way.address) for way in person.reach]
+        # The log comes last of itself, and is a way that somebody wants only where it is the only one.
+        ways += [usual] if person.channel != "log" or not person.reach else []
+        if quiet:
+            ways = [way for way in ways if not wakes(*way)] or ways
+        (channel, address), *others = dict.fromkeys(ways)
+        return Recipient(member, channel, address, person.name, tuple(others))
+
+    def _reaches(self, member: str, place: int, at: datetime) -> bool:
+        table = self.ways.get((member, place))
+        return table is None or _open(table, at)
 
     def carry_out(
         self, step: Step, assignee: str | None, tried: tuple[str, ...], customer: Recipient | None
     ) -> Outcome:
         """Choose whom the step tells and who takes the incident, at the moment it fell due."""
         at, notes = step.at, list[str]()
+
+        def reached(member: str) -> Recipient:
+            return self.recipient(member, at, quiet=step.quiet_until is not None)
+
         taker = None
         if step.reassign:
             taker = self.next(at, assignee, tried, skip_tier=step.reassign == "next_tier")
@@ -180,19 +210,19 @@ class Roster:
                 notes.append("nobody else is on duty to take it")
         told: dict[str, Recipient] = {}
         for id in step.recipients:
-            told[id] = customer if customer is not None and customer.id == id else self.recipient(id)
+            told[id] = customer if customer is not None and customer.id == id else reached(id)
         for audience in step.tells:
-            for recipient in self._audience(audience, at, taker or assignee, customer, notes):
+            for recipient in self._audience(audience, at, taker or assignee, customer, notes, reached):
                 told.setdefault(recipient.id, recipient)
         staff_asked = step.reassign is not None or any(a != "customer" for a in step.tells)
         nobody_takes = step.reassign is not None and taker is None
         staff_told = any(id in self.team.members for id in told)
         if staff_asked and (nobody_takes or not (staff_told or taker)):
-            fallback = self.recipient(self.team.fallback)
+            fallback = reached(self.team.fallback)
             told.setdefault(fallback.id, fallback)
         groups: list[tuple[str, dict[str, Recipient]]] = []
         if taker is not None:
-            handed = {m: self.recipient(m) for m in (taker, assignee) if m is not None}
+            handed = {m: reached(m) for m in (taker, assignee) if m is not None}
             groups.append(("reassignment", handed))
             told = {id: r for id, r in told.items() if id not in handed}
         kind = step.kind if taker is None or step.kind != "reassignment" else "escalation"
@@ -212,7 +242,13 @@ class Roster:
         return Outcome(tuple(notices), taker, tried)
 
     def _audience(
-        self, audience: str, at: datetime, assignee: str | None, customer: Recipient | None, notes: list[str]
+        self,
+        audience: str,
+        at: datetime,
+        assignee: str | None,
+        customer: Recipient | None,
+        notes: list[str],
+        reached: Callable[[str], Recipient],
     ) -> list[Recipient]:
         if audience == "customer":
             if customer is None:
@@ -222,20 +258,20 @@ class Roster:
         if audience in ("assignee", "on_duty"):
             if audience == "assignee" and assignee is not None:
                 if assignee not in self.team.members or self.on_duty(assignee, at):
-                    return [self.recipient(assignee)]
+                    return [reached(assignee)]
                 notes.append(f"{assignee} is off duty")
             stand_in = self.first_on_duty(at)
             if stand_in is None:
                 notes.append("nobody is on duty")
                 return []
-            return [self.recipient(stand_in)]
+            return [reached(stand_in)]
         members = self.team.roles.get(audience, ())
         if not members:
             notes.append(f"the team has no {audience.replace('_', ' ')}")
         present = [m for m in members if self.on_duty(m, at)]
         if members and not present:
             notes.append(f"no {audience.replace('_', ' ')} is on duty")
-        return [self.recipient(m) for m in present]
+        return [reached(m) for m in present]
 
 
 def by_channel(people: Iterable[Recipient]) -> dict[str, list[Recipient]]:
@@ -244,6 +280,13 @@ def by_channel(people: Iterable[Recipient]) -> dict[str, list[Recipient]]:
     for recipient in people:
         grouped.setdefault(recipient.channel, []).append(recipient)
     return grouped
+
+
+def _open(table: Timetable, at: datetime) -> bool:
+    try:
+        return table.is_open(at)
+    except BeyondHorizon:
+        return False
 
 
 @lru_cache(maxsize=256)

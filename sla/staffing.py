@@ -8,6 +8,7 @@ from sla.coverage import Coverage, Quiet, quiet
 from sla.playbook import Playbook
 from sla.policy import Contract
 from sla.roster import Team
+from sla.ways import ADDRESSED
 
 AUDIENCES = ("assignee", "on_duty", "customer")
 
@@ -24,9 +25,15 @@ def team_doubts(team: Team, coverage: Coverage) -> Iterator[Doubt]:
         if name not in asked:
             said = f"{here} is in no tier and no role, so nobody ever asks them; put them into one, or take them out"
             yield Doubt(path, said)
-        if member.channel in ("email", "webhook", "slack") and not member.address:
+        if member.channel in ADDRESSED and not member.address:
             said = f"{here} has the channel {member.channel} and no address; write `address:`, or `channel: log`"
             yield Doubt(path, said)
+        for i, way in enumerate(member.reach):
+            if way.channel in ADDRESSED and not way.address:
+                said = (
+                    f"{here}.reach.{i} has the channel {way.channel} and no address; write `address:`, or take it out"
+                )
+                yield Doubt((*path, "reach", i), said)
     for i, tier in enumerate(team.tiers):
         if not tier.members:
             yield Doubt(("tiers", i), f"tiers.{i} ({tier.title}) has no members; name some, or take it out")

@@ -16,6 +16,7 @@ Kind = Literal[
     "disposition",
     "reminder",
     "approval",
+    "update",
 ]
 
 
@@ -42,6 +43,8 @@ class Step(BaseModel):
     """True for what is said about the suspension itself; everything else asks the account's ledger before it speaks."""
     bundle: str | None = None
     """Steps of one bundle, whichever incidents owe them, reach each person in one message."""
+    quiet_until: AwareDatetime | None = None
+    """Said outside the hours of what is promised, so that it wakes nobody before this moment."""
     facts: dict[str, str] = {}
 
 

@@ -11,10 +11,14 @@ from starter.commands import (
     account,
     act,
     billing,
+    connect_source,
     customer,
     customer_edit,
+    deliveries,
     demo,
+    doctor,
     explain,
+    letters,
     look,
     notices,
     open,  # noqa: A004
@@ -22,6 +26,7 @@ from starter.commands import (
     policy,
     reply,
     serve,
+    sources,
     standing,
     status,
 )
@@ -55,7 +60,17 @@ OF_CUSTOMERS: dict[str, Callable[..., None]] = {
 
 RUN, TICKETS, CUSTOMERS, LOOK, TRY = "Run it", "Tickets", "Customers", "Look", "Try it without a server"
 COMMANDS: list[tuple[str, dict[str, Callable[..., None]]]] = [
-    (RUN, {"up": serve.up, "worker": serve.worker, "web": serve.web, "setup": serve.setup}),
+    (
+        RUN,
+        {
+            "up": serve.up,
+            "worker": serve.worker,
+            "web": serve.web,
+            "setup": serve.setup,
+            "connect": connect_source.connect,
+            "doctor": doctor.doctor,
+        },
+    ),
     (
         TICKETS,
         {
@@ -75,6 +90,7 @@ COMMANDS: list[tuple[str, dict[str, Callable[..., None]]]] = [
             "decline": act.decline,
             "revise-calendar": act.revise_calendar,
             "move-policy": act.move_policy,
+            "settle": act.settle,
         },
     ),
     (
@@ -88,7 +104,6 @@ COMMANDS: list[tuple[str, dict[str, Callable[..., None]]]] = [
             "except": standing.except_,
             "end-exception": standing.end_exception,
             "reconcile": billing.reconcile,
-            "dead-letters": billing.dead_letters,
         },
     ),
     (
@@ -99,6 +114,9 @@ COMMANDS: list[tuple[str, dict[str, Callable[..., None]]]] = [
             "proof": look.proof,
             "log": look.log,
             "notices": notices.notices,
+            "sources": sources.sources,
+            "deliveries": deliveries.deliveries,
+            "letters": letters.letters,
         },
     ),
     (TRY, {"demo": demo.demo, "explain": explain.explain, "play": play.play}),

@@ -18,8 +18,8 @@ from sla import names
 from sla.events import AccountDelivery, Delivery
 from starter.port import Unavailable
 
-PATIENCE: Final = 8.0
-"""Seconds in which Temporal acknowledges one word; senders wait ten, commonly."""
+PATIENCE: Final = 2.0
+"""Seconds in which Temporal acknowledges one word; the least patient senders wait three."""
 REMEMBERED: Final = 20_000
 
 
@@ -49,6 +49,18 @@ class TemporalDispatch:
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return took
+
+    async def existing(self, incident: str, words: Sequence[Delivery]) -> str:
+        """Bring words to the one incident of that workflow id; the id, or nothing where it does not run (any more)."""
+        with _put_off():
+            async with asyncio.timeout(PATIENCE):
+                return await dispatch.existing(self.client, incident, words)
+
+    async def read_ticket(self, source: str, ticket: str) -> str:
+        """Have a ticket read by its helpdesk's API; the id of the workflow that does."""
+        with _put_off():
+            async with asyncio.timeout(PATIENCE):
+                return await dispatch.read_ticket(self.client, source, ticket, task_queue=self.task_queue)
 
     async def account(self, customer: str, word: AccountDelivery) -> str:
         """Bring a payment event to the customer's account; its workflow's id."""

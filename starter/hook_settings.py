@@ -8,13 +8,11 @@ stripe:
     key: rk_…
 billing:
   erp: [whsec_…]                      # a billing system that signs by Standard Webhooks
-django-helpdesk:
-  - secret: …                         # the last part of the hook's address
-    source: support-desk
-    customer: acme                    # whose a ticket is when its sender is nobody's contact
-    priorities: {1: P1, 2: P2, 3: P3, 4: P4, 5: P4}
-    agents: {1: dana}
-    customers: [3]
+sources:                              # the connected helpdesks, by the names of their files in policies/sources/
+  support:
+    secrets: [SECRET, SECRET]
+    user: bot@acme.example            # as whom its API is used, where it is read or written to
+    token: …
 api: [TOKEN, TOKEN]                   # for the programs that edit customers; several active ones
 """
 
@@ -32,7 +30,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from sla.customer import Name
 from starter.hook_signature import key_of
-from starter.intake.django_helpdesk import Connected
 
 SECRETS_VARIABLE = "PACTKEEPER_HOOK_SECRETS_FILE"
 BY_NAME = "stripe"
@@ -47,17 +44,15 @@ class HookSettingError(ValueError):
     """The file of secrets can't be used; one sentence, without a secret in it."""
 
 
-class DjangoHelpdesk(BaseModel):
-    """One connected django-helpdesk."""
+class SourceSecrets(BaseModel):
+    """What one connected source and we know alone: what its deliveries are signed with, and how we use its API."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    secret: Secret
-    source: str = "django-helpdesk"
-    customer: str = "unknown"
-    priorities: dict[int, str] = {1: "P1", 2: "P2", 3: "P3", 4: "P4", 5: "P4"}
-    agents: dict[int, str] = {}
-    customers: frozenset[int] = frozenset()
+    secrets: Annotated[tuple[Signing, ...], Field(repr=False)] = ()
+    """The active ones, so that one can be changed without a gap."""
+    user: str = ""
+    token: Annotated[str, Field(repr=False)] = ""
 
 
 class StripeHook(BaseModel):
@@ -76,7 +71,7 @@ class _File(BaseModel):
     generic: dict[str, tuple[str, ...]] = {}
     stripe: dict[Name, StripeHook] = {}
     billing: dict[Name, tuple[str, ...]] = {}
-    django_helpdesk: tuple[DjangoHelpdesk, ...] = Field(default=(), alias="django-helpdesk")
+    sources: dict[Name, SourceSecrets] = {}
     api: tuple[Secret, ...] = ()
 
 
@@ -86,8 +81,8 @@ class IntakeSettings:
 
     generic: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
     """A customer's active keys."""
-    django_helpdesk: Mapping[str, Connected] = field(default_factory=dict, repr=False)
-    """By the secret in the address."""
+    sources: Mapping[str, SourceSecrets] = field(default_factory=dict, repr=False)
+    """What we and each connected source know alone, by its name."""
     stripe: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
     """The active secrets of each account with Stripe."""
     billing: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
@@ -98,7 +93,7 @@ class IntakeSettings:
     file: Path | None = None
 
 
-def read(file: Path, customer_of: Callable[[str], str | None] = lambda email: None) -> IntakeSettings:
+def read(file: Path) -> IntakeSettings:
     """The settings in a file.
 
     Raises:
@@ -112,7 +107,7 @@ def read(file: Path, customer_of: Callable[[str], str | None] = lambda email: No
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise HookSettingError(
-            f"{file} is no YAML; it holds `generic:`, `stripe:`, `billing:` and `django-helpdesk:`"
+            f"{file} is no YAML; it holds `generic:`, `stripe:`, `billing:`, `sources:` and `api:`"
         ) from None
     try:
         made = _File.model_validate(told)
@@ -126,18 +121,14 @@ def read(file: Path, customer_of: Callable[[str], str | None] = lambda email: No
         raise HookSettingError(f"{file}: {where}: {first['msg']}") from None
     except ValueError as error:
         raise HookSettingError(f"{file}: {error}") from None
-    helpdesks = {
-        one.secret: Connected(one.source, one.priorities, one.agents, one.customers, customer_of, one.customer)
-        for one in made.django_helpdesk
-    }
     stripe = {name: tuple(secret.encode() for secret in hook.secrets) for name, hook in made.stripe.items()}
-    return IntakeSettings(keys, helpdesks, stripe, billing, made.api, file=file)
+    return IntakeSettings(keys, made.sources, stripe, billing, made.api, file=file)
 
 
-def ensure(
-    state: Path, customers: list[str], customer_of: Callable[[str], str | None] = lambda email: None
-) -> IntakeSettings:
-    """The settings of this installation; the first start makes secrets for the customers that there are, for its owner's eyes alone.
+def ensure(state: Path, customers: list[str], sources: list[str]) -> IntakeSettings:
+    """The settings of this installation.
+
+    The first start makes secrets for the customers and the sources that there are, for its owner's eyes alone.
 
     Raises:
         HookSettingError: one sentence.
@@ -147,17 +138,17 @@ def ensure(
     if not named and not file.exists():
         made = {
             "generic": {customer: [new_secret()] for customer in customers or ["acme"]},
-            "django-helpdesk": [{"secret": chance.token_urlsafe(32), "customer": (customers or ["acme"])[0]}],
+            "sources": {source: {"secrets": [chance.token_urlsafe(32)]} for source in sources},
             "api": [chance.token_urlsafe(32)],
         }
         state.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
             out.write(
-                "# The secrets of the web intake. Several under one customer are all active, so one can be changed without a gap.\n"
+                "# The secrets of the web intake. Several in one list are all active, so one can be changed without a gap.\n"
                 "# Stripe and other billing systems have their places here, too: see docs/billing.md.\n"
             )
             yaml.safe_dump(made, out, sort_keys=False)
-    return read(file, customer_of)
+    return read(file)
 
 
 def new_secret() -> str:

@@ -14,13 +14,21 @@ from records.yaml_lines import YamlError, read
 from sla.check import Doubt, contract_doubts, customer_doubts, ladder_doubts
 from sla.coverage import Coverage
 from sla.customer import Customer
+from sla.intake import Source
 from sla.playbook import Playbook
 from sla.policy import Contract
 from sla.roster import Team
 from sla.staffing import disposition_doubts, staffing_doubts, team_doubts
+from starter.sources import KINDS
 
 M = TypeVar("M", bound=BaseModel)
-TOLD_BY: Final[dict[str, Kind]] = {"clocks": "contract", "steps": "playbook", "tiers": "team", "members": "team"}
+TOLD_BY: Final[dict[str, Kind]] = {
+    "clocks": "contract",
+    "steps": "playbook",
+    "tiers": "team",
+    "members": "team",
+    "kind": "source",
+}
 """A field that only files of this kind have."""
 
 
@@ -89,6 +97,7 @@ class _Check:
         self.playbooks: dict[str, Sheet[Playbook]] = {}
         self.teams: dict[str, Sheet[Team]] = {}
         self.customers: list[Sheet[Customer]] = []
+        self.sources: list[Sheet[Source]] = []
         self.whole = True
         """False once a contract can't be read: whether a step ever fires can't be told then."""
 
@@ -111,7 +120,19 @@ class _Check:
                 self._doubts(ladder, staffing_doubts(users, ladder.model, coverage))
         for customer in self.customers:
             self._customer(customer)
+        for source in self.sources:
+            self._source(source)
         return self.found
+
+    def _source(self, sheet: Sheet[Source]) -> None:
+        source, kinds = sheet.model, ", ".join(KINDS)
+        if source.kind not in KINDS:
+            self._fault(
+                Fault(sheet.file, sheet.document.line(("kind",)), f'kind is "{source.kind}"; write one of: {kinds}')
+            )
+        elif source.url is None and source.writes:
+            said = "writes names what to write back, and there is no url to write to; add `url:`, or take writes out"
+            self._fault(Fault(sheet.file, sheet.document.line(("writes",)), said))
 
     def _take(self, path: Path) -> None:
         if not path.is_file():
@@ -128,6 +149,9 @@ class _Check:
             case "customer":
                 if sheet := self._sheet(Customer, kind, path):
                     self.customers.append(sheet)
+            case "source":
+                if connected := self._sheet(Source, kind, path):
+                    self.sources.append(connected)
             case None:
                 self._unknown(path)
 
@@ -139,7 +163,7 @@ class _Check:
         except (OSError, UnicodeDecodeError):
             self._fault(Fault(shown(path), 1, "the file can't be read as UTF-8; save it as UTF-8 and check its rights"))
         else:
-            said = "this is no policy; a contract has `clocks:`, a playbook `steps:`, a team `tiers:`, a customer `id:`"
+            said = "this is no policy; a contract has `clocks:`, a playbook `steps:`, a team `tiers:`, a customer `id:`, a source `kind:`"
             self._fault(Fault(shown(path), 1, said))
 
     def _keep(self, kept: dict[str, Sheet[M]], model: type[M], kind: Kind, path: Path) -> None:

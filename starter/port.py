@@ -14,11 +14,21 @@ class Unavailable(Exception):
     """Temporal did not acknowledge: the sender must try again, and its delivery's key makes the word count once."""
 
 
+class NotKept(Exception):
+    """The records could not be asked or written: the sender must keep its word."""
+
+
 class Dispatch(Protocol):
     """Each method returns only after Temporal acknowledged, and raises Unavailable where it did not."""
 
     async def incident(self, source: str, ticket: str, customer: str, words: Sequence[Delivery]) -> str:
         """Bring the words of one ticket to its incident; its workflow's id."""
+
+    async def existing(self, incident: str, words: Sequence[Delivery]) -> str:
+        """Bring words to the one incident of that workflow id; the id, or nothing where it does not run (any more)."""
+
+    async def read_ticket(self, source: str, ticket: str) -> str:
+        """Have a ticket read by its helpdesk's API; the id of the workflow that does."""
 
     async def account(self, customer: str, word: AccountDelivery) -> str:
         """Bring a payment event to the customer's account; its workflow's id."""

@@ -1,7 +1,7 @@
 """What happens by the clock: the reconciler, on a Temporal Schedule."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -20,11 +20,13 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.calls import Reconcile
+from activities.calls import ReadSource, Reconcile
 from sla import names
+from sla.intake import Source
 from starter.home import SettingError
 
 RECONCILE_ID: Final = "reconcile-billing"
+SOURCE_ID: Final = "read-source-"
 VARIABLE: Final = "PACTKEEPER_RECONCILE_MINUTES"
 USUAL: Final = 10
 MOST: Final = 24 * 60
@@ -47,13 +49,36 @@ def minutes(environ: Mapping[str, str] = os.environ) -> int:
 async def ensure_schedule(
     client: Client, every: timedelta | None = None, *, task_queue: str = names.TASK_QUEUE
 ) -> None:
-    """See to it that the reconciler runs every so often; doing it again changes nothing. Zero takes the schedule away.
+    """See to it that the payments are compared every so often; doing it again changes nothing. Zero takes the schedule away.
 
     Whether somebody has paused it, and why, stays as it is.
     """
     often = timedelta(minutes=minutes()) if every is None else every
-    handle = client.get_schedule_handle(RECONCILE_ID)
-    if not often:
+    await _ensure(client, RECONCILE_ID, _schedule(often, task_queue) if often else None)
+
+
+async def ensure_source_schedules(
+    client: Client, sources: Iterable[Source], *, task_queue: str = names.TASK_QUEUE
+) -> None:
+    """See to it that every connected helpdesk is read as often as its file says, and none that is there no more.
+
+    One without an API, or that is never to be read, is looked at every hour, for the alarm of a source that has gone quiet.
+    """
+    wanted: dict[str, Schedule] = {}
+    for source in sources:
+        often = source.reconcile_minutes if source.url is not None else 0
+        if often or source.quiet_hours:
+            wanted[f"{SOURCE_ID}{source.name}"] = _source_schedule(source, timedelta(minutes=often or 60), task_queue)
+    async for known in await client.list_schedules():
+        if known.id.startswith(SOURCE_ID) and known.id not in wanted:
+            await _ensure(client, known.id, None)
+    for id, schedule in wanted.items():
+        await _ensure(client, id, schedule)
+
+
+async def _ensure(client: Client, id: str, schedule: Schedule | None) -> None:
+    handle = client.get_schedule_handle(id)
+    if schedule is None:
         try:
             await handle.delete()
         except RPCError as error:
@@ -61,11 +86,12 @@ async def ensure_schedule(
                 raise
         return
     try:
-        await client.create_schedule(RECONCILE_ID, _schedule(often, task_queue))
+        await client.create_schedule(id, schedule)
     except ScheduleAlreadyRunningError:
+        task_queue = _queue(schedule)
 
         def updated(input: ScheduleUpdateInput) -> ScheduleUpdate | None:
-            now, wanted = input.description.schedule, _schedule(often, task_queue)
+            now, wanted = input.description.schedule, schedule
             if (
                 now.spec.intervals == wanted.spec.intervals
                 and now.policy == wanted.policy
@@ -76,6 +102,19 @@ async def ensure_schedule(
             return ScheduleUpdate(schedule=wanted)
 
         await handle.update(updated)
+
+
+def _source_schedule(source: Source, often: timedelta, task_queue: str) -> Schedule:
+    action = ScheduleActionStartWorkflow(
+        names.SOURCE_WORKFLOW, ReadSource(source=source.name), id=f"{SOURCE_ID}{source.name}", task_queue=task_queue,
+        execution_timeout=timedelta(hours=6), static_summary=f"read what changed at {source.name} ({source.kind})",
+    )  # fmt: skip
+    return Schedule(
+        action=action,
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=often)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+        state=ScheduleState(note="a webhook that never came is made good by asking"),
+    )
 
 
 def _schedule(often: timedelta, task_queue: str) -> Schedule:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping
@@ -10,37 +11,37 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.ack_links import Links
 from activities.attributes import ALL_KEYS
 from activities.billing import BillingActivities
 from activities.billing_settings import BillingSettings
 from activities.courier import Courier
-from activities.dispatch import revise
 from activities.policies import Policies
 from activities.settings import CourierSettings
 from records.bundles import BundleStore
 from records.customer_files import Seeded
-from records.dead_letters import DeadLetterStore
 from records.sent import SentStore
 from records.shelf import PolicyFileError
-from starter.accounts import TemporalAccounts
-from starter.customers_api import CustomersApi
-from starter.dispatch import TemporalDispatch
+from records.threads import ThreadStore
+from sla.intake import Source
+from starter import web_note
 from starter.embedded import EmbeddedServer
+from starter.front import desk, front, readers
 from starter.home import Home
 from starter.hook_settings import IntakeSettings, ensure
 from starter.kept import Kept, prepare_records, recorded, setting
-from starter.port import BillingRecords
-from starter.schedules import ensure_schedule
-from starter.standing_api import StandingApi
+from starter.schedules import ensure_schedule, ensure_source_schedules
 from starter.state_dir import ServerError
-from starter.web import create_app
 from starter.web_server import WebServer
+from worker.alarms import Alarms
 from worker.build import Workers, build_worker
 from worker.teller import LiveTeller
+from worker.writing import Writer
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,18 @@ async def up(home: Home, ports: Ports, ready: Callable[[Running], None]) -> None
             await kept.read()
             client = await Client.connect(server.target, data_converter=pydantic_data_converter)
             await ensure_schedule(client)
-            web = WebServer(web_app(client, kept, hooks), port=ports.web)
-            worker = working(client, kept, settings, billing)
+            await ensure_source_schedules(client, connected(kept.policies))
+            door = front(client, kept, hooks, ack_links(home))
+            web = WebServer(door.app, port=ports.web)
+            web_note.leave(home, web.url)
+            worker = working(home, client, kept, settings, billing, hooks)
             running = Running(home, server.target, server.ui_url, web.url, hooks.file or home.state, seeded)
-            parts = {"the Temporal server": server.wait(), "the worker": worker.run(), "the web intake": web.run()}
+            parts = {
+                "the Temporal server": server.wait(),
+                "the worker": worker.run(),
+                "the web intake": web.run(),
+                "the log of deliveries": door.run(),
+            }
             telling = asyncio.create_task(_tell(web, lambda: ready(running)))
             try:
                 await first_to_end(home, parts)
@@ -109,16 +118,16 @@ def intake(home: Home, policies: Policies) -> IntakeSettings:
     except PolicyFileError:
         customers = []
     with setting():
-        return ensure(home.state, customers, policies.customer_of)
+        return ensure(home.state, customers, [source.name for source in connected(policies)])
 
 
-def web_app(client: Client, kept: Kept, hooks: IntakeSettings) -> FastAPI:
-    """The web intake with everything it needs."""
-    customers = CustomersApi(kept.customers, kept.policies, hooks.api, partial(revise, client))
-    billing = BillingRecords(kept.customers, DeadLetterStore(kept.engine))
-    dispatch = TemporalDispatch(client, policies=kept.policies)
-    standing = StandingApi(customers, dispatch, TemporalAccounts(client))
-    return create_app(dispatch, hooks, billing=billing, customers=customers, standing=standing)
+def connected(policies: Policies) -> list[Source]:
+    """The connected helpdesks; none where their files can't be read."""
+    try:
+        return list(policies.shelf.sources().values())
+    except PolicyFileError as error:
+        _log.error("the files of the sources can't be used: %s", error.sentences[0])
+        return []
 
 
 def channels(home: Home) -> CourierSettings:
@@ -141,10 +150,27 @@ def billing_accounts(home: Home) -> BillingSettings:
         return BillingSettings.from_env(os.environ, home.state)
 
 
-def working(client: Client, kept: Kept, settings: CourierSettings, accounts: BillingSettings) -> Workers:
+def ack_links(home: Home) -> Links | None:
+    """By what the links of notices are made and read; none without the address of our web pages.
+
+    Raises:
+        SettingError: a setting of theirs can't be used.
+    """
+    with setting():
+        return Links.here(os.environ, home.state)
+
+
+def working(
+    home: Home, client: Client, kept: Kept, settings: CourierSettings, accounts: BillingSettings, hooks: IntakeSettings
+) -> Workers:
     """A worker with everything it needs, not yet running."""
-    teller = LiveTeller(kept.policies, Courier(settings, SentStore(kept.engine)), BundleStore(kept.engine))
-    return build_worker(client, kept.policies, teller, billing=BillingActivities(kept.policies, client, accounts))
+    sent = SentStore(kept.engine)
+    courier = Courier(settings, sent, threads=ThreadStore(kept.engine))
+    writer = Writer(kept.policies, partial(desk, hooks), sent)
+    teller = LiveTeller(kept.policies, courier, BundleStore(kept.engine), links=ack_links(home), writer=writer)
+    money = BillingActivities(kept.policies, client, accounts)
+    desks = readers(client, kept, hooks, Alarms(kept.policies, courier))
+    return build_worker(client, kept.policies, teller, billing=money, sources=desks)
 
 
 async def first_to_end(home: Home, parts: Mapping[str, Coroutine[Any, Any, Any]]) -> None:

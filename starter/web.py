@@ -1,34 +1,25 @@
-"""The web intake: verify, bound, then signal-with-start, then 202; never before Temporal has acknowledged.
+"""The web intake: every hook and page of it. What is rightly signed is taken by Temporal, or kept in the records, before the 2xx.
 
-The order is fixed: size, raw bytes, signature, window, parse, map, Temporal. Bodies are in no answer and no log.
+Bodies are in no answer and no log.
 """
 
-import hmac
 import logging
-from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from sla import names
-from sla.events import AccountDelivery, Delivery
 from starter.customers_api import CustomersApi
-from starter.hook_bodies import Refused, parse, raw_body
+from starter.hook_bodies import Refused
 from starter.hook_settings import IntakeSettings
-from starter.hook_signature import BadSignature, verify
-from starter.intake import django_helpdesk, generic
-from starter.intake.django_helpdesk import Connected, Seen
 from starter.port import BillingRecords, Dispatch, Unavailable
+from starter.source_hooks import SourceHooks, add_source_hooks
 from starter.standing_api import StandingApi
 from starter.web_billing import BillingHooks, add_billing_hooks
+from starter.web_generic import GenericHook, add_generic_hook
 
-KIB = 1024
-GENERIC_LIMIT = 256 * KIB
-HELPDESK_LIMIT = 1024 * KIB
-TICKETS_SEEN = 20_000
-"""Tickets whose last sight is kept, so that only a change of priority is told as one."""
 RETRY_AFTER = 30
 """Seconds: what senders that retry at all still wait for."""
 
@@ -42,59 +33,25 @@ def create_app(
     billing: BillingRecords | None = None,
     customers: CustomersApi | None = None,
     standing: StandingApi | None = None,
+    sources: SourceHooks | None = None,
+    pages: Sequence[APIRouter] = (),
 ) -> FastAPI:
-    """The app of the web intake. Without `billing` the billing hooks put everybody off; `customers`, `standing`: with their pages."""
+    """The app of the web intake. Without `billing` the billing hooks put everybody off.
+
+    `customers`, `standing`, `pages`: with their pages; `sources`: with the hooks of the connected helpdesks.
+    """
     app = FastAPI(title="Pactkeeper intake", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    tickets: OrderedDict[tuple[str, str], Seen] = OrderedDict()
-
-    @app.post("/hooks/generic/{customer}", status_code=202)
-    async def generic_hook(customer: str, request: Request) -> JSONResponse:
-        """One event of a story, signed by Standard Webhooks."""
-        raw = await raw_body(request, GENERIC_LIMIT)
-        received = settings.now()
-        try:
-            id = verify(request.headers, raw, settings.generic.get(customer, ()), received)
-        except BadSignature as error:
-            _log.warning("a delivery for %s is not taken: %s", names.canonical(customer), error)
-            raise _not_signed() from None
-        try:
-            word = generic.word(parse(raw), customer, f"generic:{id}", received)
-        except generic.Unreadable as error:
-            raise Refused(422, error.sentence, error.path) from None
-        if isinstance(word.delivery, AccountDelivery):
-            took = await dispatch.account(customer, word.delivery)
-        else:
-            assert word.ticket is not None
-            took = await dispatch.incident(customer, word.ticket, customer, [word.delivery])
-        return JSONResponse({"accepted": True, "workflow": took, "key": word.delivery.key}, 202)
-
-    @app.post("/hooks/django-helpdesk/{secret}", status_code=202)
-    async def django_helpdesk_hook(secret: str, request: Request) -> JSONResponse:
-        """A ticket of django-helpdesk, as its webhooks tell it."""
-        connected = _connected(settings, secret)
-        if customers is not None:
-            await customers.policies.readable()
-        body = parse(await raw_body(request, HELPDESK_LIMIT))
-        ticket = body.get("ticket")
-        known = tickets.get((connected.source, str(ticket.get("id") if isinstance(ticket, dict) else None)))
-        try:
-            told = django_helpdesk.story(body, connected, settings.now(), known)
-        except django_helpdesk.Unusable as error:
-            raise Refused(422, error.sentence, error.path) from None
-        words: list[Delivery] = list(told.words)
-        took = await dispatch.incident(connected.source, told.ticket, told.customer, words)
-        tickets[connected.source, told.ticket] = told.seen
-        tickets.move_to_end((connected.source, told.ticket))
-        if len(tickets) > TICKETS_SEEN:
-            tickets.popitem(last=False)
-        return JSONResponse({"accepted": True, "workflow": took, "words": len(words)}, 202)
-
+    add_generic_hook(app, GenericHook(dispatch, settings, sources))
     add_billing_hooks(app, BillingHooks(dispatch, settings, billing))
+    if sources is not None:
+        add_source_hooks(app, sources)  # after those whose addresses are not as general
 
     if standing is not None:
         app.include_router(standing.router())
     if customers is not None:
         app.include_router(customers.router())
+    for page in pages:
+        app.include_router(page)
 
     @app.get("/healthz")
     async def healthz() -> PlainTextResponse:
@@ -137,17 +94,3 @@ def create_app(
         )
 
     return app
-
-
-def _not_signed() -> Refused:
-    return Refused(401, "the delivery is not signed with a secret of this hook; see docs/intake.md")
-
-
-def _connected(settings: IntakeSettings, secret: str) -> Connected:
-    given, found = secret.encode("utf-8", "replace"), None
-    for known, connected in settings.django_helpdesk.items():
-        if hmac.compare_digest(known.encode(), given):
-            found = connected
-    if found is None:
-        raise _not_signed()
-    return found

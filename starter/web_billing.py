@@ -26,7 +26,7 @@ from starter.hook_bodies import Refused, parse, raw_body
 from starter.hook_settings import IntakeSettings
 from starter.hook_signature import BadSignature, verify
 from starter.intake import generic, stripe
-from starter.port import BillingRecords, Dispatch
+from starter.port import BillingRecords, Dispatch, NotKept
 
 STRIPE_LIMIT = 1024 * 1024
 """Bytes; an invoice of hundreds of lines has some hundred thousand."""
@@ -34,10 +34,6 @@ BILLING_LIMIT = 64 * 1024
 RETRY_AFTER = 30
 
 _log = logging.getLogger(__name__)
-
-
-class NotKept(Exception):
-    """The records could not be asked or written: the sender must keep its word."""
 
 
 @dataclass

@@ -62,18 +62,18 @@ def test_a_delivery_that_nobody_is_linked_to_is_shown_and_counts_once_its_custom
     assert httpx.post(f"{hooks(up)}/stripe/main", content=raw, headers=headers, trust_env=False).status_code == 200
 
     id = f"stripe/main/{event['id']}"
-    assert f"no customer is linked to {theirs}" in say("dead-letters")
-    (letter,) = json.loads(say("dead-letters", "--json"))
+    assert f"no customer is linked to {theirs}" in say("letters")
+    (letter,) = json.loads(say("letters", "--json"))
     assert (letter["id"], letter["subject"]) == (id, theirs)
-    said = say("dead-letters", "replay", id, fails=1)
+    said = say("letters", "replay", id, fails=1)
     assert f"`pactkeeper customer link CUSTOMER --customer {theirs}` does it" in said
 
     say("customer", "link", "acme", "--customer", theirs)
-    assert "replayed: acme looks again" in say("dead-letters", "replay", id)
+    assert "replayed: acme looks again" in say("letters", "replay", id)
     soon(lambda: _standing(say) == "suspended")
-    assert "No dead letter waits." in say("dead-letters")
-    assert "replayed: acme looks again" in say("dead-letters", "--all")
-    assert "was seen to on" in say("dead-letters", "replay", id, fails=1)
+    assert "No dead letter waits." in say("letters")
+    assert "replayed: acme looks again" in say("letters", "--all")
+    assert "was seen to on" in say("letters", "replay", id, fails=1)
     assert "1 customer read: 1 agrees with its account, 0 accounts look again; 0 could not be read" in say("reconcile")
 
 
@@ -86,20 +86,20 @@ def test_a_billing_source_that_is_ahead_of_our_records_is_made_good(up: Up, say:
         "webhook-signature": Webhook(ERP).sign("m1", now, raw),
     }
     assert httpx.post(f"{hooks(up)}/billing/erp", content=raw, headers=headers, trust_env=False).status_code == 200
-    assert "there is no customer 'bolt' yet" in say("dead-letters", "replay", "billing/erp/m1", fails=1)
+    assert "there is no customer 'bolt' yet" in say("letters", "replay", "billing/erp/m1", fails=1)
     say("customer", "set", "bolt", "--new", "--name", "Bolt", "--contract", "reciprocity")
-    assert "replayed: bolt was told payment_lapsed" in say("dead-letters", "replay", "billing/erp/m1")
+    assert "replayed: bolt was told payment_lapsed" in say("letters", "replay", "billing/erp/m1")
 
 
 def test_what_cannot_be_used_is_dismissed_with_a_reason(up: Up, say: Say) -> None:
     headers = {"stripe-signature": WebhookSignature.generate_signature_header("{}", SECRET)}
     assert httpx.post(f"{hooks(up)}/stripe/main", content=b"{}", headers=headers, trust_env=False).status_code == 200
-    (letter,) = json.loads(say("dead-letters", "--json"))
-    assert "names no customer" in say("dead-letters", "replay", letter["id"], fails=1)
-    assert "--why is missing" in say("dead-letters", "dismiss", letter["id"], fails=2)
-    assert "dismissed" in say("dead-letters", "dismiss", letter["id"], "--why", "a test")
-    assert "there is no dead letter 'x'" in say("dead-letters", "dismiss", "x", "--why", "a test", fails=1)
-    assert "ID is missing" in say("dead-letters", "replay", fails=2)
+    (letter,) = json.loads(say("letters", "--json"))
+    assert "names no customer" in say("letters", "replay", letter["id"], fails=1)
+    assert "--why is missing" in say("letters", "drop", letter["id"], fails=2)
+    assert "dropped: a test" in say("letters", "drop", letter["id"], "--why", "a test")
+    assert "there is no dead letter 'x'" in say("letters", "drop", "x", "--why", "a test", fails=1)
+    assert "ID is missing" in say("letters", "replay", fails=2)
 
 
 def _standing(say: Say) -> Any:

@@ -139,7 +139,9 @@ async def test_a_database_that_is_down_keeps_no_page_from_going_out(
     [
         ("email", "email is not set up here (PACTKEEPER_SMTP_URL); written to the log"),
         ("webhook", "webhook is not set up here (PACTKEEPER_WEBHOOK_URL); written to the log"),
-        ("slack", "slack is not available in this version; written to the log"),
+        ("slack", "slack is not set up here (PACTKEEPER_SLACK_TOKEN); written to the log"),
+        ("pagerduty", "pagerduty is not set up here (PACTKEEPER_PAGERDUTY_KEY); written to the log"),
+        ("apprise", "apprise is not set up here (the extra `notices`); written to the log"),
         ("phone", "phone is not available in this version; written to the log"),
         ("portal", "portal is not available in this version; written to the log"),
     ],

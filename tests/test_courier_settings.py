@@ -1,22 +1,26 @@
 """The channels' settings: what is accepted, and one sentence without a secret for what is not."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from activities.apprise import AppriseSettings
+from activities.pagerduty import PagerDutySettings
 from activities.settings import CourierSettings, SmtpServer, origin
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 URL = "https://hooks.example/in?token=t0ken"
 MAIL = {"PACTKEEPER_MAIL_FROM": "support@tromzo.example"}
 SMTP = "PACTKEEPER_SMTP_URL"
+BARE = CourierSettings(pagerduty=PagerDutySettings(), apprise=AppriseSettings())
 HOOK = {"PACTKEEPER_WEBHOOK_URL": URL, "PACTKEEPER_WEBHOOK_SECRET": SECRET}
 
 
 def test_nothing_set_up_means_the_log_alone() -> None:
     empty = dict.fromkeys((*MAIL, *HOOK, SMTP, "PACTKEEPER_STATE", "PACTKEEPER_SMTP_URL_FILE"), "")
-    assert CourierSettings.from_env({}) == CourierSettings.from_env(empty) == CourierSettings(state=Path("var"))
+    assert CourierSettings.from_env({}) == CourierSettings.from_env(empty) == replace(BARE, state=Path("var"))
 
 
 def test_all_set_up() -> None:
@@ -133,7 +137,7 @@ def test_half_a_channel_is_an_error(environ: dict[str, str], sentence: str) -> N
 
 
 def test_what_belongs_to_a_channel_that_is_not_set_up_is_left_alone() -> None:
-    assert CourierSettings.from_env({"PACTKEEPER_WEBHOOK_SECRET": "x", **MAIL}) == CourierSettings()
+    assert CourierSettings.from_env({"PACTKEEPER_WEBHOOK_SECRET": "x", **MAIL}) == BARE
 
 
 def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:

@@ -20,9 +20,10 @@ from records.customer_cache import CustomerCache
 from records.customers import CustomerStore
 from records.shelf import Shelf
 from sla.customer import Customer
+from sla.intake import Source
 from starter.customers_api import LIMIT, CustomersApi
-from starter.hook_settings import HookSettingError, IntakeSettings, ensure, read
-from starter.intake.django_helpdesk import Connected
+from starter.hook_settings import HookSettingError, IntakeSettings, SourceSecrets, ensure, read
+from starter.source_hooks import SourceHooks
 from starter.web import create_app
 from tests.customers import ACME, BOLT, CUSTOMERS
 from tests.test_django_helpdesk_adapter import ANN, HEARD, payload
@@ -41,9 +42,11 @@ class Api:
         self.down: Exception | None = None
         self.taken = Taken()
         policies = Policies(Shelf(ROOT / "policies"), records=CustomerCache(self.store))
-        desk = {DESK: Connected("desk", {1: "P1"}, {}, frozenset(), policies.customer_of, "unknown")}
+        hooks = IntakeSettings(sources={"desk": SourceSecrets(secrets=(DESK,))}, now=lambda: HEARD)
+        desk = {"desk": Source(name="desk", kind="django-helpdesk")}
         customers = CustomersApi(self.store, policies, (OTHER, TOKEN), self.revise)
-        app = create_app(self.taken, IntakeSettings(django_helpdesk=desk, now=lambda: HEARD), customers=customers)
+        sources = SourceHooks(self.taken, hooks, policies, only=desk)
+        app = create_app(self.taken, hooks, customers=customers, sources=sources)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://intake")
 
@@ -237,14 +240,14 @@ async def test_a_helpdesks_mail_finds_a_customer_that_was_just_made(api: Api) ->
 
 
 def test_a_token_is_made_at_the_first_start_with_the_other_secrets(tmp_path: Path) -> None:
-    made = ensure(tmp_path, ["acme"])
+    made = ensure(tmp_path, ["acme"], [])
     assert made.file is not None
     assert stat.S_IMODE(made.file.stat().st_mode) == 0o600
     (token,) = made.api
     assert len(token) > 40
     assert token in made.file.read_text()
     assert token not in repr(made)
-    assert ensure(tmp_path, ["acme"]).api == (token,)
+    assert ensure(tmp_path, ["acme"], []).api == (token,)
 
 
 def test_a_token_that_can_be_guessed_is_refused_without_being_repeated(tmp_path: Path) -> None:

@@ -49,6 +49,17 @@ async def test_the_newest_come_first_and_those_seen_to_are_shown_only_when_asked
     assert await letters.waiting() == 4
 
 
+async def test_those_that_wait_are_told_by_their_source(letters: DeadLetterStore) -> None:
+    for source in ("zendesk/desk", "spool/desk", "mail/help_desk"):
+        for i in range(2):
+            await letters.put(replace(LETTER, id=f"{source}/{i}", source=source))
+    await letters.handle("spool/desk/0", AT, "replayed")
+    assert await letters.by_source() == {"zendesk/desk": 2, "spool/desk": 1, "mail/help_desk": 2}
+    assert [one.id for one in await letters.list(source="desk")] == ["spool/desk/1", "zendesk/desk/0", "zendesk/desk/1"]
+    assert [one.id for one in await letters.list(source="zendesk/desk")] == ["zendesk/desk/0", "zendesk/desk/1"]
+    assert await letters.list(source="sk") == []
+
+
 async def test_a_letter_is_seen_to_once_whoever_comes_at_the_same_time(letters: DeadLetterStore) -> None:
     await letters.put(LETTER)
     came = await asyncio.gather(*(letters.handle(LETTER.id, AT, f"by {i}") for i in range(6)))

@@ -26,6 +26,8 @@ COME_WITH = {
     "pytz": "businesstimedelta",
     "django": "django-helpdesk",
     "aiohttp": "localstripe",
+    "google": "temporalio",
+    "markupsafe": "jinja2",
 }
 """Imported here, and a part of what the declared package hands its users."""
 NOT_IMPORTED = {

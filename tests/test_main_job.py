@@ -18,11 +18,12 @@ from activities.attributes import ALL_KEYS
 from activities.policies import Policies
 from sla import names
 from sla.customer import DEFAULT_CUSTOMER
+from sla.intake import Source
 from starter.dispatch import TemporalDispatch
 from starter.embedded import EmbeddedServer
 from starter.engines import Silent
-from starter.hook_settings import IntakeSettings
-from starter.intake.django_helpdesk import Connected
+from starter.hook_settings import IntakeSettings, SourceSecrets
+from starter.source_hooks import SourceHooks
 from starter.web import create_app
 from tests.peers.helpdesk import CRITICAL, DANA, RESOLVED, HelpdeskPeer
 from worker.build import build_worker
@@ -56,10 +57,11 @@ async def desk(tmp_path: Path) -> AsyncIterator[tuple[HelpdeskPeer, Callable[[in
     async with EmbeddedServer(tmp_path / "state", search_attributes=ALL_KEYS) as temporal:
         client = await Client.connect(temporal.target, data_converter=pydantic_data_converter)
         queue = f"main-job-{uuid.uuid4().hex[:6]}"
-        connected = Connected(source="desk", default_customer="acme", customer_of=lambda email: "acme")
-        settings = IntakeSettings(django_helpdesk={SECRET: connected})
-        app = create_app(TemporalDispatch(client, queue), settings)
-        async with build_worker(client, Policies(only=only), Silent(), task_queue=queue), served(app) as address:
+        settings = IntakeSettings(sources={"desk": SourceSecrets(secrets=(SECRET,))})
+        connected = {"desk": Source(name="desk", kind="django-helpdesk", customer="acme")}
+        dispatch, policies = TemporalDispatch(client, queue), Policies(only=only)
+        app = create_app(dispatch, settings, sources=SourceHooks(dispatch, settings, policies, only=connected))
+        async with build_worker(client, policies, Silent(), task_queue=queue), served(app) as address:
             await prepared
             peer.environ["HELPDESK_HOOK"] = f"{address}/hooks/django-helpdesk/{SECRET}"
             await asyncio.to_thread(peer.start)

@@ -317,10 +317,10 @@ class Picky(Courier):
     def __init__(self, courier: Courier, but: str) -> None:
         self.courier, self.but = courier, but
 
-    async def send(self, message: Message) -> Receipt:
+    async def bring(self, message: Message, *, patient: bool) -> Receipt:
         if message.to[0].id == self.but:
             raise RuntimeError("the process is killed")
-        return await self.courier.send(message)
+        return await self.courier.bring(message, patient=patient)
 
 
 async def test_what_an_earlier_bundle_left_unsaid_is_said_before_the_next(tmp_path: Path, engine: AsyncEngine) -> None:

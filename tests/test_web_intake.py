@@ -17,13 +17,11 @@ from sla.events import AccountDelivery, Delivery
 from starter import hook_bodies
 from starter.hook_settings import HookSettingError, IntakeSettings, ensure, new_secret, read
 from starter.hook_signature import key_of
-from starter.intake.django_helpdesk import Connected
 from starter.port import Unavailable
 from starter.web import create_app
 
 NOW = datetime(2031, 7, 7, 17, 0, tzinfo=UTC)
 SECRET, OLD, FOREIGN = new_secret(), new_secret(), new_secret()
-DESK = "the-secret-in-the-address-of-the-desk"
 OPENED = {"ticket": "4711", "event": "opened", "at": "2031-07-07T16:59:00Z", "priority": "P1", "by": "ann@acme.example"}
 
 
@@ -57,7 +55,6 @@ class Web:
         self.taken = Taken()
         settings = IntakeSettings(
             generic={"acme": (key_of(SECRET), key_of(OLD)), "other": (key_of(FOREIGN),)},
-            django_helpdesk={DESK: Connected(source="desk", default_customer="acme")},
             now=lambda: NOW,
         )
         transport = httpx.ASGITransport(create_app(self.taken, settings), raise_app_exceptions=False)
@@ -317,51 +314,15 @@ async def test_pages_that_are_not_there_and_other_methods_have_their_answers(web
     assert (await web.http.get("/readyz")).json() == {"ready": True}
 
 
-CAPTURES = sorted((Path(__file__).parent / "captures" / "django_helpdesk").glob("*.json"))
-
-
-@pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
-async def test_a_captured_delivery_of_django_helpdesk_is_taken(web: Web, capture: Path) -> None:
-    answer = await web.http.post(f"/hooks/django-helpdesk/{DESK}", content=capture.read_bytes())  # noqa: ASYNC240 a small file
-    assert answer.status_code == 202
-    assert web.taken.words[0][3].event.event == "opened"
-    assert {(source, customer) for source, _, customer, _ in web.taken.words} == {("desk", "acme")}
-
-
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"{}", 422),
-        (b'{"ticket": 5}', 422),
-        (b'{"ticket": {"id": true, "followup_set": []}}', 422),
-        (b'{"ticket": {"id": 1, "followup_set": {}}}', 422),
-        (b'{"ticket": {"id": 1, "followup_set": [1, null, "x"]}}', 202),
-        (
-            b'{"ticket": {"id": 1, "followup_set": [{"id": "x"}, {"id": 2, "date": "never", "user": [], "new_status": {}}]}}',
-            202,
-        ),
-        (b"[]", 400),
-        (b"x" * (1024 * 1024 + 1), 413),
-    ],
-)
-async def test_odd_deliveries_of_a_helpdesk_never_end_in_a_fault(web: Web, body: bytes, status: int) -> None:
-    answer = await web.http.post(f"/hooks/django-helpdesk/{DESK}", content=body)
-    assert answer.status_code == status, answer.text
-
-
-async def test_the_wrong_secret_in_the_address_is_401(web: Web) -> None:
-    for wrong in ("x", DESK[:-1], DESK.upper(), "\u00e9"):
-        assert (await web.http.post(f"/hooks/django-helpdesk/{wrong}", content=b"{}")).status_code == 401
-    assert web.untouched
-
-
 def test_the_first_start_makes_secrets_that_only_its_owner_reads(tmp_path: Path) -> None:
-    made = ensure(tmp_path / "var", ["acme"])
+    made = ensure(tmp_path / "var", ["acme"], ["desk"])
     assert list(made.generic) == ["acme"]
+    assert len(made.sources["desk"].secrets[0]) >= 24
+    assert made.sources["desk"].secrets[0] not in repr(made)
     assert len(made.generic["acme"][0]) >= 24
     file = tmp_path / "var" / "hook-secrets.yaml"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert ensure(tmp_path / "var", ["acme"]).generic == made.generic
+    assert ensure(tmp_path / "var", ["acme"], []).generic == made.generic
     assert "whsec" not in repr(made)
 
 
@@ -370,7 +331,7 @@ def test_the_first_start_makes_secrets_that_only_its_owner_reads(tmp_path: Path)
     [
         ("generic: {acme: [whsec_c2hvcnQ=]}", "the least is 24"),
         ("generic: {acme: ['!!']}", "no base64"),
-        ("django-helpdesk: [{secret: short}]", "django-helpdesk.0.secret"),
+        ("sources: {desk: {secrets: [short]}}", "sources.desk.secrets.0"),
         ("surprise: 1", "surprise"),
         ("- a", "file"),
         ("{", "no YAML"),

@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.wording import TEMPLATES, IncidentFacts, command, render_batch, words
+from activities.message import UPDATE
+from activities.template_files import TEMPLATES
+from activities.wording import IncidentFacts, command, render_batch, words
 from sla.events import Notice
 from sla.steps import Kind, Step
 
 Facts = dict[str, str]
-KINDS: tuple[str, ...] = get_args(Kind)
+KINDS: tuple[str, ...] = tuple(kind for kind in get_args(Kind) if kind != UPDATE)
+"""An update is shown where a message stands already, and told to nobody."""
 OF_ACCOUNTS = ("reminder", "approval")
 OF_INCIDENTS = tuple(kind for kind in KINDS if kind not in OF_ACCOUNTS)
 AT = datetime(2031, 7, 11, 23, 30, tzinfo=UTC)
@@ -65,7 +68,7 @@ def say(
 
 
 def test_every_kind_has_a_template_and_no_template_is_without_a_kind() -> None:
-    frames = {"frame_customer.txt.j2", "frame_staff.txt.j2"}
+    frames = {"frame_customer.txt.j2", "frame_staff.txt.j2", "mail.html.j2", "several.txt.j2"}
     assert {path.name for path in TEMPLATES.iterdir()} == frames | {f"{kind}.txt.j2" for kind in KINDS}
 
 

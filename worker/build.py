@@ -12,6 +12,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities import all_activities
 from activities.billing import BillingActivities
 from activities.policies import Policies
+from activities.sources import SourceActivities
 from activities.steps import Teller
 from sla import names
 from worker.sandbox import Sandbox
@@ -74,6 +75,7 @@ def build_worker(
     teller: Teller,
     *,
     billing: BillingActivities | None = None,
+    sources: SourceActivities | None = None,
     task_queue: str = names.TASK_QUEUE,
     max_cached_workflows: int = 1000,
     grace: timedelta = timedelta(seconds=10),
@@ -94,5 +96,5 @@ def build_worker(
             graceful_shutdown_timeout=grace,
         )
 
-    activities = all_activities(policies, client, teller, billing)
+    activities = all_activities(policies, client, teller, billing, sources)
     return Workers(one(task_queue), one(names.accounts_queue(task_queue)))

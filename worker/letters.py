@@ -1,21 +1,23 @@
 """From what steps say to the messages that go out: who reads it, in which words, and the key by which it goes out once."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from activities.account_wording import Line, account_facts, letter
 from activities.calls import CarryOut, TellAccount
-from activities.message import Address, Message
+from activities.message import UPDATE, Address, Message, one_line
 from activities.policies import Policies
-from activities.wording import IncidentFacts, Item, render_batch
+from activities.wording import TAKEN, IncidentFacts, Item, for_customer, render_batch
 from records.bundles import Part
 from records.shelf import PolicyFileError
 from sla import names
 from sla.customer import Customer
 from sla.roster import Outcome, Recipient
 from sla.steps import Step
+from sla.ways import wakes
 from worker.reference import reference
 
 MAX_KEY = 900
@@ -23,18 +25,30 @@ Said = tuple[Recipient, Item]
 """One notice, and who reads it."""
 
 
+Linking = Callable[[str, str, datetime], str]
+"""Writes the link that acknowledges: for an incident and a person, of a step that fell due then."""
+
+
 def messages(
-    asked: CarryOut, chosen: Sequence[tuple[Step, Outcome]], policies: Policies, customer: Customer
+    asked: CarryOut,
+    chosen: Sequence[tuple[Step, Outcome]],
+    policies: Policies,
+    customer: Customer,
+    linking: Linking | None = None,
 ) -> list[Message]:
     """What an incident's steps come to: all that they say to one person by one channel is one message."""
     grouped: dict[tuple[str, str], tuple[Recipient, list[Item]]] = {}
-    for recipient, item in said(asked, chosen, policies, customer):
+    for recipient, item in said(asked, chosen, policies, customer, linking):
         grouped.setdefault((recipient.channel, recipient.id), (recipient, []))[1].append(item)
-    return [message(asked.incident, recipient, items) for recipient, items in grouped.values()]
+    return [message(asked, recipient, items) for recipient, items in grouped.values()]
 
 
 def said(
-    asked: CarryOut, chosen: Sequence[tuple[Step, Outcome]], policies: Policies, customer: Customer
+    asked: CarryOut,
+    chosen: Sequence[tuple[Step, Outcome]],
+    policies: Policies,
+    customer: Customer,
+    linking: Linking | None = None,
 ) -> Iterator[Said]:
     """Each notice of an incident's steps, for each who is told."""
     assignee = asked.scene.assignee
@@ -62,20 +76,30 @@ def said(
         )
         for notice, people in outcome.notices:
             for person in people:
-                yield person, (step, notice.model_copy(update={"to": (person.id,)}), facts)
+                theirs = notice.model_copy(update={"to": (person.id,)})
+                takes = notice.kind in TAKEN and person.id in known.members and not for_customer(step, theirs, facts)
+                link = linking(asked.incident, person.id, step.at) if linking is not None and takes else ""
+                yield person, (step, theirs, facts.model_copy(update={"acknowledge": link}) if link else facts)
 
 
-def message(incident: str, recipient: Recipient, items: Sequence[Item]) -> Message:
+def message(asked: CarryOut, recipient: Recipient, items: Sequence[Item]) -> Message:
     """The message that says all this to one person."""
     subject, text = render_batch(items)
     step, notice, facts = _lead(items, subject)
     data = {**step.facts, "ticket": facts.ticket, "source": facts.source, "customer": facts.customer}
-    data |= {name: value for name, value in (("priority", facts.priority), ("assignee", facts.assignee)) if value}
+    stands = (
+        ("priority", facts.priority), ("assignee", facts.assignee), ("acknowledged_by", asked.acknowledged),
+        ("phase", asked.phase),
+    )  # fmt: skip
+    data |= {name: value for name, value in stands if value}
     if len(items) > 1:
         data["steps"] = ", ".join(one.key for one, _, _ in items)
+    quiet = [one.quiet_until for one, _, _ in items]
+    waits = min((until for until in quiet if until is not None), default=None) if all(quiet) else None
+    link = next((one.acknowledge for _, _, one in items if one.acknowledge), "")
     return Message(
-        key=_key(incident, [one.key for one, _, _ in items], recipient.id),
-        incident=incident,
+        key=_key(asked.incident, [one.key for one, _, _ in items], recipient.id),
+        incident=asked.incident,
         kind=notice.kind,
         clock=notice.clock,
         step=notice.step,
@@ -86,7 +110,27 @@ def message(incident: str, recipient: Recipient, items: Sequence[Item]) -> Messa
         text=text,
         at=step.at,
         data=data,
+        links={"acknowledge": link} if link else {},
+        fallbacks=recipient.fallbacks,
+        to_customer=any(for_customer(*item) for item in items),
+        quiet=waits is not None,
+        not_before=waits if wakes(recipient.channel, recipient.address) else None,
     )
+
+
+def update(asked: CarryOut, step: Step, channel: str, to: str) -> Message:
+    """How the incident stands now, for a message of it that shows that; it is never told as news."""
+    stands = (
+        ("phase", asked.phase), ("assignee", asked.scene.assignee), ("acknowledged_by", asked.acknowledged),
+        ("priority", asked.priority), ("due", asked.next_due.isoformat() if asked.next_due else ""),
+    )  # fmt: skip
+    place = hashlib.sha256(to.encode()).hexdigest()[:12]  # an address may be a key that nobody is to read
+    ticket = one_line(asked.ticket, 100)
+    return Message(
+        key=f"{asked.incident}/{step.key}/{channel}-{place}", incident=asked.incident, kind=UPDATE, channel=channel,
+        to=(Address(id=channel, address=to),), subject=ticket, text=ticket, at=step.at,
+        data={name: value for name, value in stands if value}, quiet=True,
+    )  # fmt: skip
 
 
 def part(bundle: str, asked: CarryOut, customer: Customer, recipient: Recipient, item: Item) -> Part:
@@ -115,7 +159,13 @@ def of_parts(customer: Customer, bundle: str, recipient: Recipient, lines: Seque
 
 def lines_of(kept: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> tuple[Recipient, list[Line]]:
     """Recipient and lines as the records kept them; there is at least one."""
-    return Recipient(**kept[0][0]), [Line.model_validate(line) for _, line in kept]
+    return kept_recipient(kept[0][0]), [Line.model_validate(line) for _, line in kept]
+
+
+def kept_recipient(kept: Mapping[str, Any]) -> Recipient:
+    """A recipient as the records kept it."""
+    ways = tuple((channel, address) for channel, address in kept.get("fallbacks") or ())
+    return Recipient(**{**kept, "fallbacks": ways})
 
 
 def address(recipient: Recipient) -> Address:
@@ -134,7 +184,8 @@ def _account_message(
     key = f"{step.bundle}/{recipient.channel}-{to}" if step.bundle else f"{facts.incident}/{step.key}/{to}"
     return Message(
         key=key, incident=facts.incident, kind=step.kind, step=step.step, clause=step.clause, channel=recipient.channel,
-        to=(address(recipient),), subject=subject, text=text, at=step.at, data=data,
+        to=(address(recipient),), subject=subject, text=text, at=step.at, data=data, fallbacks=recipient.fallbacks,
+        to_customer=theirs,
     )  # fmt: skip
 
 
@@ -158,6 +209,13 @@ class _Names:
 
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
+
+    @property
+    def members(self) -> Collection[str]:
+        try:
+            return self._policies.team().members
+        except PolicyFileError:
+            return ()
 
     def member(self, member: str | None) -> str:
         try:

@@ -7,17 +7,18 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.exceptions import ApplicationError
 
 from activities.account_wording import LISTED
+from activities.ack_links import Links
 from activities.beating import beating
 from activities.calls import CarryOut, TellAccount
 from activities.courier import Courier
-from activities.message import ChannelRefused, ChannelUnavailable, Message
+from activities.message import UPDATE, ChannelUnavailable, Message
 from activities.policies import Policies
 from records.bundles import BundleStore, Part, PartKey, Pile
 from sla import names
@@ -26,6 +27,8 @@ from sla.roster import Outcome
 from sla.steps import Step
 from worker import letters
 from worker.bundling import Depositor, Patience, settled, utc_now
+from worker.storm import Later, put_off
+from worker.writing import Writer, subjects_of
 
 PATIENT_ATTEMPTS: Final = 3
 """A channel that is down is tried so often, for about half a minute in all; after that the notice goes to the log."""
@@ -51,12 +54,20 @@ class LiveTeller:
         bundles: BundleStore | None = None,
         *,
         patience: Patience = Patience(),  # noqa: B008 - it is frozen
+        links: Links | None = None,
+        writer: Writer | None = None,
     ) -> None:
-        """Without `bundles` nothing is put by: every incident's notice goes out by itself."""
+        """Without `bundles` nothing is put by: every incident's notice goes out by itself. Without `links` none carries one.
+
+        Without `writer` nothing is written into a helpdesk.
+        """
         self._policies = policies
         self._courier = courier
         self._store = bundles
         self._depositor = Depositor(bundles) if bundles is not None else None
+        self._later = None if bundles is None or self._depositor is None else Later(bundles, self._depositor, courier)
+        self._links = links
+        self._writer = writer
         self._patience = patience
         self._dealt_with: OrderedDict[PartKey, None] = OrderedDict()
 
@@ -68,10 +79,28 @@ class LiveTeller:
         """
         known = self._known(asked.scene.customer or "")
         said = list(letters.said(asked, chosen, self._policies, known))
-        alone = letters.messages(asked, [(s, o) for s, o in chosen if s.bundle is None], self._policies, known)
+        one_by_one = [(s, o) for s, o in chosen if s.bundle is None]
+        alone = letters.messages(asked, one_by_one, self._policies, known, self._link)
         now = self._bring_all(alone, attempt)
         together = self._put_by(asked, known, [one for one in said if one[1][0].bundle is not None], attempt)
-        _raise([error for errors in await asyncio.gather(now, together) for error in errors])
+        failed = [error for errors in await asyncio.gather(now, together) for error in errors]
+        for step, _ in chosen:
+            if step.kind == UPDATE:
+                failed += await self._bring_up_to_date(asked, step, attempt)
+        failed += await self._write(asked, chosen, said, attempt)
+        _raise(failed)
+
+    async def _write(
+        self, asked: CarryOut, chosen: Sequence[tuple[Step, Outcome]], said: Sequence[letters.Said], attempt: int
+    ) -> list[BaseException]:
+        """Write it into the helpdesk, once everybody is told."""
+        if self._writer is None:
+            return []
+        try:
+            await self._writer.write(asked, chosen, subjects_of(said), attempt)
+        except ChannelUnavailable as error:
+            return [error]
+        return []
 
     async def tell_account(
         self,
@@ -109,8 +138,10 @@ class LiveTeller:
             return 0
         await self._policies.readable()
         await self._store.purge(utc_now() - KEPT)
-        forgotten = await self._store.forgotten(utc_now() - older_than)
+        forgotten = [one for one in await self._store.forgotten(utc_now() - older_than) if not put_off(one[0])]
         failed: list[BaseException] = []
+        if self._later is not None:
+            await self._later.release_due()
         for bundle, customer in forgotten:
             failed += await self._send(self._store, bundle, self._known(customer), None, PATIENT_ATTEMPTS + 1)
         _raise(failed)
@@ -174,7 +205,7 @@ class LiveTeller:
             return []
         held = await self._held([part for part, _ in todo])
         now = [one for one, kept in zip(todo, held, strict=True) if not kept]
-        written = [letters.message(asked.incident, to, [item]) for _, (to, item) in now]
+        written = [letters.message(asked, to, [item]) for _, (to, item) in now]
         came = await self._bring_each(written, attempt)
         self._remember(part for (part, _), kept in zip(todo, held, strict=True) if kept)
         self._remember(part for (part, _), error in zip(now, came, strict=True) if error is None)
@@ -209,18 +240,22 @@ class LiveTeller:
         return await asyncio.gather(*map(bring, messages), return_exceptions=True)
 
     async def _bring(self, message: Message, attempt: int) -> None:
-        try:
-            await self._courier.send(message)
-        except ChannelRefused as error:
-            await self._fall_back(message, str(error))
-        except ChannelUnavailable as error:
-            if attempt <= PATIENT_ATTEMPTS:
-                raise
-            await self._fall_back(message, str(error))
+        if self._later is None or not await self._later.takes(message):
+            await self._courier.bring(message, patient=attempt <= PATIENT_ATTEMPTS)
 
-    async def _fall_back(self, message: Message, why: str) -> None:
-        _log.error("a notice of %s goes to the log: %s", message.incident, why)
-        await self._courier.fall_back(message, why)
+    async def _bring_up_to_date(self, asked: CarryOut, step: Step, attempt: int) -> list[BaseException]:
+        """Show how the incident stands wherever a message of it shows that; this has no words, and no log to fall back to."""
+        try:
+            shown = await self._courier.shown(asked.incident)
+        except (SQLAlchemyError, OSError) as error:
+            if attempt <= PATIENT_ATTEMPTS:
+                return [error]
+            _log.warning("what shows %s can't be found (%s)", asked.incident, type(error).__name__)
+            return []
+        return await self._bring_all([letters.update(asked, step, *place) for place in shown], attempt)
+
+    def _link(self, incident: str, person: str, at: datetime) -> str:
+        return "" if self._links is None else self._links.to(incident, person, at, utc_now())
 
     def _known(self, customer: str) -> Customer:
         return self._policies.customer(customer) or Customer(id=customer or "unknown")

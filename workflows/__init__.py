@@ -11,5 +11,6 @@ if not unsafe.in_sandbox():
     from workflows.account import AccountWorkflow
     from workflows.incident import IncidentWorkflow
     from workflows.reconcile import ReconcileWorkflow
+    from workflows.sources import SourceWorkflow, TicketWorkflow
 
-    WORKFLOWS += [IncidentWorkflow, AccountWorkflow, ReconcileWorkflow]
+    WORKFLOWS += [IncidentWorkflow, AccountWorkflow, ReconcileWorkflow, SourceWorkflow, TicketWorkflow]

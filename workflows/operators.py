@@ -28,6 +28,7 @@ ACTIONS: dict[str, str] = {
     "decline": "declined",
     "revise_calendar": "calendar_revised",
     "move_policy": "policy_moved",
+    "settle": "settled",
 }
 """Each update's name and the event that it carries."""
 

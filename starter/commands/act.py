@@ -179,6 +179,14 @@ def move_policy(
     _do(ticket, source, "move_policy", made(events.PolicyMoved, {"to": "CONTRACT"}, to=to, by=by), at, key)
 
 
+def settle(ticket: Ticket, by: By, at: At = None, source: Source = None, key: Key = None) -> None:
+    """Take a ticket out of the triage queue: somebody has looked at what was not known of it.
+
+    Example: pactkeeper settle 4711 --by dana
+    """
+    _do(ticket, source, "settle", made(events.Settled, by=by), at, key)
+
+
 def _note_stranger(who: str) -> None:
     """Say so when the team does not know who takes a ticket: a slip of the pen would send notices nowhere."""
     team = Policies().team()

@@ -65,10 +65,15 @@ async def latest(client: Client, base: str, called: str) -> Found | None:
 
 
 async def listed(
-    client: Client, *, customer: str | None = None, closed: bool = False, limit: int
+    client: Client, *, customer: str | None = None, closed: bool = False, triage: bool = False, limit: int
 ) -> AsyncIterator[WorkflowExecution]:
-    """Incidents as the server's index has them, which may lag behind by a moment; the open ones, or (`closed`) all."""
+    """Incidents as the server's index has them, which may lag behind by a moment; the open ones, or (`closed`) all.
+
+    `triage`: those of which something is not known here, and nobody has looked yet.
+    """
     query = _INCIDENTS if closed else f"{_INCIDENTS} AND ExecutionStatus = 'Running'"
+    if triage:
+        query += f" AND {names.TRIAGE} = true"
     if customer is not None:
         query += f" AND {names.CUSTOMER} = '{names.canonical(customer)}'"
     async for execution in client.list_workflows(query, limit=limit):

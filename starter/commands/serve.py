@@ -94,7 +94,7 @@ def worker() -> None:
     from starter import logs
     from starter.connect import connect
     from starter.kept import read_here, recorded
-    from starter.up import billing_accounts, channels, first_to_end, until_stopped, working
+    from starter.up import billing_accounts, channels, first_to_end, intake, until_stopped, working
 
     home = Home.here()
     logs.write_to(None)
@@ -102,9 +102,10 @@ def worker() -> None:
     async def run() -> None:
         settings, accounts = channels(home), billing_accounts(home)
         async with recorded(home) as kept:
+            hooks = intake(home, kept.policies)
             client = await connect(home)
             await read_here(home, kept)
-            ready = working(client, kept, settings, accounts)
+            ready = working(home, client, kept, settings, accounts, hooks)
             terminal.note(
                 f"The worker asks {client.service_client.config.target_host} for tasks of {ready.task_queue}."
             )
@@ -121,10 +122,11 @@ def web(
 
     Example: TEMPORAL_ADDRESS=temporal:7233 pactkeeper web --port 8400
     """
-    from starter import logs
+    from starter import logs, web_note
     from starter.connect import connect
+    from starter.front import front
     from starter.kept import read_here, recorded
-    from starter.up import first_to_end, intake, until_stopped, web_app
+    from starter.up import ack_links, first_to_end, intake, until_stopped
     from starter.web_server import WebServer
 
     home = Home.here()
@@ -135,11 +137,13 @@ def web(
             hooks = intake(home, kept.policies)
             client = await connect(home)
             await read_here(home, kept)
-            ready = WebServer(web_app(client, kept, hooks), host, port)
+            door = front(client, kept, hooks, ack_links(home))
+            ready = WebServer(door.app, host, port)
+            web_note.leave(home, ready.url)
             terminal.note(
                 f"The web intake listens at {ready.url}, for Temporal at {client.service_client.config.target_host}."
             )
-            await first_to_end(home, {"the web intake": ready.run()})
+            await first_to_end(home, {"the web intake": ready.run(), "the log of deliveries": door.run()})
 
     until_stopped(run)
 
@@ -154,10 +158,12 @@ def setup() -> None:
     import asyncio
 
     from activities.attributes import ALL_KEYS
+    from activities.policies import Policies
     from starter.connect import connect
     from starter.kept import prepare_records
-    from starter.schedules import ensure_schedule
+    from starter.schedules import ensure_schedule, ensure_source_schedules
     from starter.search_attributes import register
+    from starter.up import connected
 
     home = Home.here()
 
@@ -165,6 +171,7 @@ def setup() -> None:
         client = await connect(home)
         await register(client, ALL_KEYS)
         await ensure_schedule(client)
+        await ensure_source_schedules(client, connected(Policies()))
         return client.service_client.config.target_host, await prepare_records(home)
 
     where, seeded = asyncio.run(prepare())

@@ -28,6 +28,12 @@ def status(
     ticket: Annotated[str | None, argument("[TICKET]", TICKET_HELP + " Left out: all that are open.")] = None,
     customer: Annotated[str | None, option("CUSTOMER", "One customer's incidents, and its standing.")] = None,
     closed: Annotated[bool, typer.Option("--closed", help="List closed incidents, too.")] = False,
+    triage: Annotated[
+        bool,
+        typer.Option(
+            "--triage", help="Only those of which something is not known here: whose, how urgent, what state."
+        ),
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many to list at most.")] = 200,
     source: Source = None,
     json: Json = False,
@@ -41,7 +47,7 @@ def status(
     if ticket is not None:
         ask(Home.here(), lambda client: _one(client, ticket, source, json))
     else:
-        ask(Home.here(), lambda client: _several(client, customer, closed, limit, json))
+        ask(Home.here(), lambda client: _several(client, customer, closed, triage, limit, json))
 
 
 async def _one(client: Client, ticket: str, source: str | None, json: bool) -> None:
@@ -56,9 +62,9 @@ async def _one(client: Client, ticket: str, source: str | None, json: bool) -> N
         terminal.show(*page(ticket, told, await query(found.handle, ticket, names.PLAN), now))
 
 
-async def _several(client: Client, customer: str | None, closed: bool, limit: int, json: bool) -> None:
+async def _several(client: Client, customer: str | None, closed: bool, triage: bool, limit: int, json: bool) -> None:
     standing = None if customer is None else await _standing(client, customer)
-    rows = [row_of(e) async for e in listed(client, customer=customer, closed=closed, limit=limit)]
+    rows = [row_of(e) async for e in listed(client, customer=customer, closed=closed, triage=triage, limit=limit)]
     rows.sort(key=lambda row: (row["clocks"] != "missed", row["next_due"] or "9999", row["incident"]))
     if json:
         terminal.as_json({"incidents": rows} if customer is None else {"customer": standing, "incidents": rows})
@@ -68,7 +74,8 @@ async def _several(client: Client, customer: str | None, closed: bool, limit: in
             account.sentence(standing) if standing else f"{customer} has had no incident and no payment event yet"
         )
     if not rows:
-        terminal.show("No incident is open." if not closed else "There is no incident yet.")
+        none = "Nothing waits in the triage queue." if triage else "No incident is open."
+        terminal.show(none if triage or not closed else "There is no incident yet.")
         return
     terminal.show(listing(rows, datetime.now(UTC)))
     if len(rows) == limit:

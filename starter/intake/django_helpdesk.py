@@ -1,27 +1,23 @@
 """django-helpdesk (2.6): its webhooks are unsigned and name no event, but each tells the ticket's whole story.
 
-So every event is read anew from every delivery, under keys that stay the same: a webhook that was lost is made good by
-the next, and what comes twice counts once. Putting a ticket on hold sends no webhook; the next one tells of it.
+So every event is read anew from every delivery, under keys that stay the same: a lost webhook is made good by the next, what
+comes twice counts once, and what the API hands over is read the same way. A hold sends no webhook; the next one tells of it.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, TypeGuard
 
-from pydantic import ValidationError
+from sla.events import Delivery
+from sla.intake import Adapter, Read, Source, State, Told, Unusable, bearer, marked, moment, text_of, turned, word
 
-from sla.events import INCIDENT_EVENT, Delivery, Event
-
-OPEN, REOPENED, RESOLVED, CLOSED, DUPLICATE = 1, 2, 3, 4, 5
-OVER = (RESOLVED, CLOSED, DUPLICATE)
-_STATUS = {
-    RESOLVED: {"event": "resolved"},
-    CLOSED: {"event": "closed"},
-    DUPLICATE: {"event": "closed"},
-    REOPENED: {"event": "reopened"},
-}
+PRIORITIES: Final = {"1": "P1", "2": "P2", "3": "P3", "4": "P4", "5": "P4"}
+"""1 is critical, 5 is very low."""
+REOPENED = 2
+STATES: Final[dict[str, State]] = {"1": "open", "2": "open", "3": "resolved", "4": "closed", "5": "closed"}
+"""Open, reopened, resolved, closed, duplicate."""
 ON_HOLD, OFF_HOLD, BY_FORM = "Ticket placed on hold", "Ticket taken off hold", "Ticket Opened Via Web"
 """What the helpdesk itself calls these follow-ups; others carry the ticket's own title, which the customer chose."""
 ESCALATED = "Ticket Escalated"
@@ -34,241 +30,221 @@ _AUTOMATIC = re.compile(
 )
 
 
-class Unusable(Exception):
-    """A payload that is none of django-helpdesk's: where, and what was looked for."""
+def read(body: Any, source: Source, received: datetime) -> Read:
+    """One delivery: the ticket whole, and which follow-up it was sent for.
 
-    def __init__(self, path: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.path, self.sentence = path, sentence
-
-
-@dataclass(frozen=True)
-class Connected:
-    """How one connected helpdesk's words map to ours."""
-
-    source: str = "django-helpdesk"
-    priorities: Mapping[int, str] = field(default_factory=lambda: {1: "P1", 2: "P2", 3: "P3", 4: "P4", 5: "P4"})
-    """1 is critical, 5 is very low."""
-    agents: Mapping[int, str] = field(default_factory=dict)
-    """User ids of agents and what they are called here. Once any is listed, everybody else who writes is a customer."""
-    customers: frozenset[int] = frozenset()
-    """User ids of customers who log in to write; the payload does not tell them from agents."""
-    customer_of: Callable[[str], str | None] = lambda email: None
-    default_customer: str = "unknown"
+    Raises:
+        Unusable: it holds no ticket of django-helpdesk.
+    """
+    if not isinstance(body, dict):
+        raise Unusable("the body is no object; django-helpdesk sends one that holds `ticket`")
+    about = body.get("followup_id")
+    kind = "new ticket" if about is None else "follow-up"
+    told = story(body, source, received)
+    if told is None:
+        return Read(ignored=f"queue {text_of(body.get('queue_slug'), 80)} is none that counts", kind=kind)
+    past: list[Any] = body["ticket"]["followup_set"]
+    if any(isinstance(one, dict) and one.get("id") == about and _is_echo(one, source) for one in past):
+        return Read(ignored="our own note", kind=kind)
+    return Read(told=(told,), kind=kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The ticket as a delivery showed it: its newest follow-up, and its level of priority."""
-
-    newest: int
-    level: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """What one delivery tells: whose ticket it is, all its words so far, and what to compare the next delivery with."""
-
-    ticket: str
-    customer: str
-    words: tuple[Delivery, ...]
-    seen: Seen
-
-
-def story(payload: dict[str, Any], mapping: Connected, received: datetime, before: Seen | None = None) -> Story:
-    """Read a delivery. `before` is what the last one showed of this ticket, None where that is not known.
+def story(given: dict[str, Any], source: Source, received: datetime) -> Told | None:
+    """All that a ticket tells, whether a webhook brought it or the API; None: it is in a queue that does not count.
 
     Raises:
         Unusable: it does not look like a ticket of django-helpdesk.
     """
-    ticket = _part(payload, "ticket", dict)
-    number = str(_part(ticket, "id", int, "ticket."))
-    told = _part(ticket, "followup_set", list, "ticket.")
-    name = str(ticket.get("title") or "")
-    past = sorted(
-        (_entry(one) for one in told if _whole(one) and not _MERGED.match(_machine(one, name))),
-        key=lambda entry: (str(entry.get("date")), entry["id"]),
-    )
-    email = _text(ticket.get("submitter_email"))
-    reader = _Reader(ticket, mapping, received, number, email, past)
+    ticket = given.get("ticket")
+    if not isinstance(ticket, dict):
+        raise Unusable("ticket is no object; django-helpdesk sends the whole ticket there", "ticket")
+    number = _number(ticket.get("id"))
+    if number is None:
+        raise Unusable("ticket.id is no number; django-helpdesk sends the ticket's number there", "ticket.id")
+    past = ticket.get("followup_set")
+    if not isinstance(past, list):
+        raise Unusable(
+            "ticket.followup_set is no list; django-helpdesk sends all follow-ups there", "ticket.followup_set"
+        )
+    if not source.counts(text_of(given.get("queue_slug")), _number(ticket.get("queue"))):
+        return None
+    title = _said(ticket.get("title"))
+    whole = [_entry(one) for one in past if isinstance(one, dict) and _is_int(one.get("id"))]
+    own = [one for one in whole if not _MERGED.match(_machine(one, title))]
+    own.sort(key=lambda one: (_said(one.get("date")), one["id"]))
+    reader = _Reader(ticket, source, received, number, title, text_of(ticket.get("submitter_email")), own)
     words = [reader.opening()]
-    for i, entry in enumerate(past):
-        words += reader.entry(entry, i == 0)
-    words += reader.unrecorded()
-    newest = max((entry["id"] for entry in past), default=0)
-    level = ticket.get("priority") if isinstance(ticket.get("priority"), int) else None
-    late = before is not None and newest < before.newest
-    if before is None or (not late and level != before.level):
-        words += reader.priority(payload.get("followup_id"))
-    customer = (mapping.customer_of(email) if email else None) or mapping.default_customer
-    seen = before if late and before is not None else Seen(newest, level)
-    return Story(number, customer, tuple(w for w in words if w is not None), seen)
+    for i, one in enumerate(own):
+        words += reader.entry(one, i == 0)
+    words += [*reader.unrecorded(), *reader.priority()]
+    return Told(number, tuple(words), requester=reader.email, doubts=tuple(dict.fromkeys(reader.doubts)))
 
 
 @dataclass
 class _Reader:
     ticket: dict[str, Any]
-    mapping: Connected
+    source: Source
     received: datetime
     number: str
+    title: str
     email: str | None
-    past: Sequence[Any]
-    status: int = OPEN
+    past: Sequence[dict[str, Any]]
+    status: int = 1
     """As the follow-ups read so far left it."""
     changed: int = 0
     """The follow-up that did."""
+    doubts: list[str] = field(default_factory=list)
 
-    def opening(self) -> Delivery | None:
+    def opening(self) -> Delivery:
         """The customer's first message, at the time of the first follow-up, or of the ticket where it is told."""
         first = self.past[0] if self.past else {}
-        at = self._at(self.ticket.get("created") or first.get("date"))
-        said = {
-            "event": "opened",
-            "by": self.email,
-            "priority": self._priority(),
-            "channel": "email" if "mail" in str(first.get("title", "")).casefold() else "ticket",
-            "subject": str(self.ticket.get("title") or ""),
-            "body": str(self.ticket.get("description") or ""),
-        }
-        return self._word("opened", at, said)
+        mail = "mail" in _said(first.get("title")).casefold()
+        return self._word(
+            "opened", moment(self.ticket.get("created") or first.get("date"), self.received), event="opened",
+            by=self.email, priority=self._level(), channel="email" if mail else "ticket", subject=self.title,
+            body=_said(self.ticket.get("description")),
+        )  # fmt: skip
 
-    def entry(self, entry: Any, first: bool) -> list[Delivery | None]:
+    def entry(self, entry: dict[str, Any], first: bool) -> list[Delivery]:
         """The words of one follow-up: who wrote, whom it was given to, what status it made."""
-        at, user, title = self._at(entry.get("date")), entry.get("user"), _machine(entry, self._title)
-        key, comment = f"followup:{entry['id']}", str(entry.get("comment") or "")
+        at, user, title = moment(entry.get("date"), self.received), entry["user"], _machine(entry, self.title)
+        key, comment = f"followup:{entry['id']}", _said(entry.get("comment"))
         customers = self._is_customer(user)
         by = self.email if customers else self._agent(user)
-        automatic = _is_automatic(entry)
-        words: list[Delivery | None] = []
+        automatic, echo = _is_automatic(entry), _is_echo(entry, self.source)
+        words: list[Delivery] = []
         if user is None and title == ESCALATED:
             return words
-        if not customers and (given := _ASSIGNED.fullmatch(title)):
-            to = given[1]
+        if not customers and not echo and (given := _ASSIGNED.fullmatch(title)):
+            to = self.source.agent(given[1]) or given[1]
             taken = {"event": "acknowledged", "by": to} if to == by else {"event": "assigned", "to": to, "by": by}
-            words.append(self._word(f"{key}:assigned", at, taken))
+            words.append(self._word(f"{key}:assigned", at, **taken))
         if title in (ON_HOLD, OFF_HOLD):
-            if self.status not in OVER:
+            if self._state(self.status) not in ("resolved", "closed"):
                 event = "waiting_on_customer" if title == ON_HOLD else "reopened"
-                words.append(
-                    self._word(f"{key}:{'hold' if title == ON_HOLD else 'unhold'}", at, {"event": event, "by": by})
-                )
-        elif comment and not first:
+                words.append(self._word(f"{key}:{'hold' if title == ON_HOLD else 'unhold'}", at, event=event, by=by))
+        elif comment and not first and not echo:
             if customers and entry.get("public") and not automatic:
-                said: dict[str, Any] = {"event": "customer_replied", "by": by, "body": comment}
-                words.append(self._word(key, at, said))
+                words.append(self._word(key, at, event="customer_replied", by=by, body=comment))
             elif not customers:
-                said = {"event": "agent_replied", "by": by, "public": bool(entry.get("public")), "body": comment}
-                words.append(self._word(key, at, said))
+                public = bool(entry.get("public"))
+                words.append(self._word(key, at, event="agent_replied", by=by, public=public, body=comment))
         status = entry["new_status"]
-        if isinstance(status, int) and not automatic:
-            # While a ticket is reopened, every mail that comes in is marked as reopening it.
-            if status != REOPENED or self.status != REOPENED:
-                words.append(self._turn(f"{key}:status", at, status, by))
+        if status is not None and not automatic:
+            # What is called reopened was over, even if we never heard of that; while it is, every mail calls it so.
+            if status == REOPENED != self.status and self._state(status) == self._state(self.status) == "open":
+                words.append(self._word(f"{key}:status", at, event="reopened", by=by))
+            else:
+                words += self._turn(f"{key}:status", at, status, by)
             self.status, self.changed = status, entry["id"]
         return words
 
-    def unrecorded(self) -> list[Delivery | None]:
+    def unrecorded(self) -> list[Delivery]:
         """A status that no follow-up tells of (the kanban board, a merge), by the time of the newest one at the latest."""
         now = self.ticket.get("status")
-        if not isinstance(now, int) or isinstance(now, bool) or (now in OVER) == (self.status in OVER) or not self.past:
+        if not _is_int(now) or now == self.status or not self.past:
             return []
-        return [self._turn(f"status:{self.changed}:{now}", self._at(self.past[-1].get("date")), now, None)]
+        at = moment(self.past[-1].get("date"), self.received)
+        return self._turn(f"status:{self.changed}:{now}", at, now, None)
 
-    def _turn(self, key: str, at: datetime, status: int, by: str | None) -> Delivery | None:
-        said = {"event": "reopened"} if status == OPEN and self.status in OVER else _STATUS.get(status)
-        return None if said is None else self._word(key, at, {**said, "by": by})
-
-    def priority(self, followup: Any) -> list[Delivery | None]:
-        """The priority as it is now, said of the follow-up that the delivery is about."""
-        entry = next((e for e in self.past if isinstance(followup, int) and e.get("id") == followup), None)
-        now = self._priority()
-        if entry is None or now is None:
+    def priority(self) -> list[Delivery]:
+        """The priority as it stands, said of the newest follow-up; the first is the opening's, which says it itself."""
+        now, newest = self._level(), max(self.past, key=lambda one: int(one["id"]), default=None)
+        if now is None or newest is None or newest is self.past[0]:
             return []
-        user = entry.get("user")
-        said = {"event": "priority_changed", "to": now, "by": self._agent(user) if isinstance(user, int) else None}
-        return [self._word(f"followup:{followup}:priority", self._at(entry.get("date")), said)]
+        by = self._agent(newest["user"]) if newest["user"] is not None else None
+        key, at = f"priority:{self.ticket['priority']}:{newest['id']}", moment(newest.get("date"), self.received)
+        return [self._word(key, at, event="priority_changed", to=now, by=by, stands=True)]
 
-    @property
-    def _title(self) -> str:
-        return str(self.ticket.get("title") or "")
+    def _turn(self, key: str, at: datetime, status: int, by: str | None) -> list[Delivery]:
+        state, before = self._state(status), self._state(self.status)
+        if state is None:
+            self.doubts.append(f"status {status} is none that is known; put it under `statuses` of this source")
+        event = None if state == before else turned(state, before)
+        return [] if event is None else [self._word(key, at, event=event, by=by)]
 
-    def _is_customer(self, user: Any) -> bool:
+    def _state(self, status: int) -> State | None:
+        return self.source.state(str(status), STATES)
+
+    def _is_customer(self, user: int | None) -> bool:
         """Nobody logged in, a known customer, who opened the ticket by form, or, where the agents are listed, none of them."""
-        known = self.mapping.agents
+        if user is None:
+            return True
+        if self.source.is_ours(str(user)):
+            return False
+        listed = {id for id in self.source.agents if id.isdecimal()}
         return (
-            user is None
-            or user in self.mapping.customers
-            or user == self._requester()
-            or bool(known and user not in known)
+            self.source.is_customer(str(user)) or user == self._requester() or bool(listed and str(user) not in listed)
         )
 
     def _requester(self) -> int | None:
         """The user who opened the ticket while logged in."""
-        user = self.past[0].get("user") if self.past else None
-        by_form = bool(self.past) and self.past[0].get("title") == BY_FORM
-        return user if isinstance(user, int) and by_form and user not in self.mapping.agents else None
+        first = self.past[0] if self.past else {"user": None}
+        by_form = first.get("title") == BY_FORM and str(first["user"]) not in self.source.agents
+        user: int | None = first["user"] if by_form else None
+        return user
 
-    def _agent(self, user: Any) -> str:
+    def _agent(self, user: int | None) -> str:
         """What an agent is called: as configured, or as the helpdesk called them when it gave them the ticket."""
-        given = [match[1] for entry in self.past if (match := _ASSIGNED.fullmatch(_machine(entry, self._title)))]
-        if user in self.mapping.agents:
-            return self.mapping.agents[user]
-        return given[-1] if given and user == self.ticket.get("assigned_to") else f"agent-{user}"
+        if str(user) in self.source.agents:
+            return self.source.agents[str(user)]
+        given = [match[1] for entry in self.past if (match := _ASSIGNED.fullmatch(_machine(entry, self.title)))]
+        name = given[-1] if given and user == self.ticket.get("assigned_to") else f"agent-{user}"
+        return self.source.agent(name) or name
 
-    def _priority(self) -> str | None:
+    def _level(self) -> str | None:
         level = self.ticket.get("priority")
-        return self.mapping.priorities.get(level, str(level)) if isinstance(level, int) else None
+        return self.source.priority(str(level), PRIORITIES) if _is_int(level) else None
 
-    def _at(self, told: Any) -> datetime:
-        try:
-            at = datetime.fromisoformat(told) if isinstance(told, str) else None
-        except ValueError:
-            at = None
-        return self.received if at is None or at.tzinfo is None else at
-
-    def _word(self, key: str, at: datetime, said: dict[str, Any]) -> Delivery | None:
-        try:
-            event: Event = INCIDENT_EVENT.validate_python(
-                {name: value for name, value in said.items() if value is not None}
-            )
-        except ValidationError as error:
-            where = ".".join(str(part) for part in error.errors()[0]["loc"])
-            raise Unusable(f"ticket.{key}", f"{key} of ticket {self.number} cannot be read at {where}") from None
-        whole = f"{self.mapping.source}:{self.number}:{key}"
-        return Delivery.model_validate({"key": whole, "occurred_at": at, "received_at": self.received, "event": event})
+    def _word(self, key: str, at: datetime, **said: Any) -> Delivery:
+        return word(f"{self.source.name}:{self.number}:{key}", at, self.received, **said)
 
 
-def _part(value: dict[str, Any], name: str, kind: type, before: str = "") -> Any:
-    part = value.get(name)
-    if not isinstance(part, kind) or isinstance(part, bool):
-        words = {dict: "an object", list: "a list", int: "a whole number"}[kind]
-        raise Unusable(f"{before}{name}", f"{before}{name} is missing or no {words.removeprefix('an ').removeprefix('a ')}; "
-                       f"django-helpdesk sends {words} there")  # fmt: skip
-    return part
+def _is_int(value: Any) -> TypeGuard[int]:
+    """A whole number such as a database counts with."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
-def _whole(entry: Any) -> bool:
-    """Whether a follow-up is one: it has a number."""
-    return isinstance(entry, dict) and isinstance(entry.get("id"), int) and not isinstance(entry.get("id"), bool)
+def _number(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value.strip() if 0 < len(value.strip()) <= 200 else None
+    return str(value) if _is_int(value) else None
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:
     """A follow-up whose user and status, where they are no numbers, are none."""
-    numbers = {name: entry.get(name) if isinstance(entry.get(name), int) else None for name in ("user", "new_status")}
-    return {**entry, **numbers}
+    return {**entry, **{name: entry.get(name) if _is_int(entry.get(name)) else None for name in ("user", "new_status")}}
 
 
 def _machine(entry: dict[str, Any], ticket: str) -> str:
     """A follow-up's title where the helpdesk wrote it; empty where it is the ticket's own, whose words mean nothing here."""
-    title = str(entry.get("title") or "")
+    title = _said(entry.get("title"))
     return "" if title == ticket or title.startswith(f"{ticket} and ") else title
+
+
+def _is_echo(entry: dict[str, Any], source: Source) -> bool:
+    """Whether we wrote it: it carries our mark, or is a note of the user as whom we write."""
+    user = entry.get("user")
+    ours = source.is_ours(str(user)) and not entry.get("public") if _is_int(user) else False
+    return ours or marked(_said(entry.get("comment")))
 
 
 def _is_automatic(entry: dict[str, Any]) -> bool:
     """An out-of-office mail: it came by mail, the helpdesk told nobody of it (it tells the customer of every other), and reads so."""
     quiet = bool(entry.get("message_id")) and not entry.get("email_recipients")
-    return quiet and bool(_AUTOMATIC.search(f"{str(entry.get('comment') or '')[:400]} {entry.get('title') or ''}"))
+    return quiet and bool(_AUTOMATIC.search(f"{_said(entry.get('comment'))[:400]} {_said(entry.get('title'))}"))
 
 
-def _text(value: Any) -> str | None:
-    return value.strip()[:320] or None if isinstance(value, str) else None
+ADAPTER = Adapter(
+    kind="django-helpdesk",
+    title="django-helpdesk",
+    read=read,
+    verify=bearer,
+    story=story,
+    limit=4 * 1024 * 1024,
+    secret_in_path=True,
+)

@@ -1,0 +1,198 @@
+"""The reconciler of the connected helpdesks: reads by their API what changed, and feeds what the webhooks missed."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
+
+from activities import dispatch
+from activities.beating import beating
+from activities.calls import ReadSource, ReadTicket, SourceRead
+from activities.helpdesks.client import Helpdesk, HelpdeskRefused, HelpdeskUnavailable
+from activities.policies import Policies
+from records.sources import SourceStore
+from sla import names
+from sla.events import Delivery
+from sla.intake import Source, Unusable
+
+OVERLAP = timedelta(minutes=5)
+"""So far before the last moment read the next round begins: a helpdesk's search may be behind its tickets."""
+BEAT = 10.0
+LATER = timedelta(minutes=15)
+"""What is refused for lack of a right is asked again when somebody may have given it."""
+
+_log = logging.getLogger(__name__)
+
+
+class Heard(Protocol):
+    """A ticket's story, and whose it is."""
+
+    @property
+    def ticket(self) -> str:
+        """Its number there."""
+
+    @property
+    def customer(self) -> str:
+        """The customer's id here."""
+
+    @property
+    def words(self) -> tuple[Delivery, ...]:
+        """All that it tells."""
+
+
+Hear = Callable[[Source, dict[str, Any], datetime], Heard | None]
+"""Maps a ticket as the API hands it over; None: it is none of ours. Raises Unusable."""
+Quiet = Callable[[Mapping[str, Source], Sequence[Any], datetime], list[str]]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class SourceActivities:
+    """Needs a client a source, how its tickets are mapped, and where is kept how far each was read."""
+
+    policies: Policies
+    client: Client
+    helpdesk: Callable[[Source], Helpdesk | None]
+    hear: Hear
+    states: SourceStore
+    alarm: Callable[[str, str], Awaitable[None]] | None = None
+    """Tells somebody of a sentence, once under its key."""
+    now: Callable[[], datetime] = field(default=_now)
+
+    @activity.defn(name=names.RECONCILE_SOURCE)
+    async def reconcile_source(self, asked: ReadSource) -> SourceRead:
+        """Read what changed since the last round and bring it to the incidents, with the helpdesk's own times.
+
+        What is known there already counts once, by its key. A ticket that can't be read keeps no other back.
+        """
+        source = self.policies.source(asked.source)
+        if source is None:
+            return SourceRead(said="there is no such source any more")
+        await self.states.seen(source.name, source.kind, self.now())
+        await self._listen(source)
+        desk = self.helpdesk(source)
+        if desk is None:
+            return SourceRead(said="it has no API that is set up here")
+        state = await self.states.get(source.name)
+        assert state is not None
+        begun = self.now()
+        since = state.read_to - OVERLAP if state.read_to is not None else state.since
+        progress = _Progress(source.name)
+        try:
+            async with beating(lambda: activity.heartbeat(progress.read, progress.words), BEAT):
+                async for ticket in desk.changed(since):
+                    await self._bring(source, ticket, progress)
+        except HelpdeskUnavailable as error:
+            await self._note(source, progress.to, f"broke off: {error}")
+            raise _later(error) from None
+        except HelpdeskRefused as error:
+            # The next round asks again; until then somebody may have given us the right.
+            await self._note(source, progress.to, f"refused: {error}")
+            if self.alarm is not None:
+                said = (
+                    f"{source.title or source.name} can't be read: {error}; `pactkeeper doctor {source.name}` says more"
+                )
+                await self.alarm(f"source/{source.name}/refused/{begun:%Y-%m-%d}", said)
+            return SourceRead(
+                read=progress.read, words=progress.words, failed=1, to=progress.to, said=f"refused: {error}"
+            )
+        # Nothing changed up to the moment at which we began to ask: by our clock, less what clocks differ by.
+        to = max(filter(None, (progress.to, begun - OVERLAP)), default=None)
+        said = f"{progress.read} tickets read, {progress.words} words" + (
+            f", {progress.failed} not read: {progress.why}" if progress.failed else ""
+        )
+        await self._note(source, to, said)
+        return SourceRead(read=progress.read, words=progress.words, failed=progress.failed, to=to, said=said)
+
+    @activity.defn(name=names.READ_TICKET)
+    async def read_ticket(self, asked: ReadTicket) -> int:
+        """Read one ticket and bring what it tells; how many words."""
+        source = self.policies.source(asked.source)
+        desk = None if source is None else self.helpdesk(source)
+        if source is None or desk is None:
+            said = f"{asked.source} tells too little by its webhooks, and its API is not set up; add url and token"
+            raise ApplicationError(said, type="HelpdeskNotSetUp", next_retry_delay=LATER)
+        progress = _Progress(source.name)
+        try:
+            ticket = await desk.ticket(asked.ticket)
+        except HelpdeskUnavailable as error:
+            raise _later(error) from None
+        except HelpdeskRefused as error:
+            raise ApplicationError(str(error), type="HelpdeskRefused", next_retry_delay=LATER) from None
+        if ticket is not None:
+            await self._bring(source, ticket, progress)
+        return progress.words
+
+    async def _bring(self, source: Source, ticket: dict[str, Any], progress: "_Progress") -> None:
+        await self.policies.fresh()
+        try:
+            heard = self.hear(source, ticket, self.now())
+        except Unusable as error:
+            progress.fails(error.sentence)
+            return
+        if heard is not None and heard.words:
+            try:
+                await dispatch.deliver(
+                    self.client, source.name, heard.ticket, heard.customer, heard.words,
+                    task_queue=activity.info().task_queue, policies=self.policies,
+                )  # fmt: skip
+            except dispatch.TooManyLinks as error:
+                progress.fails(str(error))
+                return
+            except RPCError as error:
+                raise ApplicationError(error.message, type="TemporalUnavailable") from None
+            progress.words += len(heard.words)
+        progress.read += 1
+        progress.reaches(ticket.get("_changed"))
+
+    async def _note(self, source: Source, to: datetime | None, said: str) -> None:
+        await self.states.read(source.name, source.kind, to, self.now(), said)
+
+    async def _listen(self, source: Source) -> None:
+        """Tell somebody, once, when a source has been quiet for longer than it should."""
+        state = await self.states.get(source.name)
+        if state is None or not source.quiet_hours or state.told_quiet_at is not None or self.alarm is None:
+            return
+        last = state.heard_at or state.since
+        if self.now() - last > timedelta(hours=source.quiet_hours):
+            said = f"nothing was heard of {source.title or source.name} ({source.kind}) since {last:%Y-%m-%d %H:%M} UTC"
+            await self.alarm(f"source/{source.name}/quiet/{last.isoformat()}", f"{said}; look at its webhooks there")
+            await self.states.told_quiet(source.name, self.now())
+
+
+@dataclass
+class _Progress:
+    source: str
+    read: int = 0
+    words: int = 0
+    failed: int = 0
+    why: str = ""
+    to: datetime | None = None
+
+    def fails(self, why: str) -> None:
+        """A ticket that can't be read."""
+        self.failed, self.why = self.failed + 1, why
+        _log.warning("a ticket of %s can't be read: %s", self.source, why)
+
+    def reaches(self, changed: Any) -> None:
+        """All that changed up to here is read."""
+        try:
+            at = datetime.fromisoformat(changed)
+        except (TypeError, ValueError):
+            return
+        if at.tzinfo is not None and (self.to is None or at > self.to):
+            self.to = at
+
+
+def _later(error: HelpdeskUnavailable) -> ApplicationError:
+    delay = None if error.retry_after is None else timedelta(seconds=error.retry_after)
+    return ApplicationError(str(error), type="HelpdeskUnavailable", next_retry_delay=delay)

@@ -1,0 +1,107 @@
+"""The spool: words of tickets that Temporal did not take, kept until it does, in the order in which they came."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from records.dead_letters import Letter
+from records.deliveries import storable
+from records.models import DeadLetter, SpooledRow
+from sla.events import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """Words of one ticket that wait; `put_at` aware."""
+
+    id: str
+    """Of two that were put at one moment, the lesser was put before the other."""
+    source: str
+    """The source's name, as in the incidents' ids."""
+    ticket: str
+    customer: str
+    incident: str | None
+    """The one incident that the words are for, where they open none."""
+    words: tuple[Delivery, ...]
+    put_at: datetime
+    tries: int = 0
+    """How often it was tried in vain while Temporal answered."""
+    why: str = ""
+    """Why it was not taken, the last time."""
+
+
+class Spool:
+    """The table `spool`. Database errors are SQLAlchemy's own (`SQLAlchemyError`)."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._insert = sqlite_insert if engine.dialect.name == "sqlite" else postgresql_insert
+
+    async def put(self, spooled: Spooled) -> None:
+        """Keep words of one ticket, unless such an id is kept already."""
+        values = {name: _clean(getattr(spooled, name)) for name in Spooled.__slots__}
+        values["words"] = [word.model_dump(mode="json") for word in spooled.words]
+        statement = self._insert(SpooledRow).values(values).on_conflict_do_nothing(index_elements=["id"])
+        async with self._engine.begin() as connection:
+            await connection.execute(statement)
+
+    async def waiting(self, limit: int) -> list[Spooled]:
+        """The oldest of each ticket, at most `limit`, those before the others that were not yet tried in vain, then the oldest."""
+        ticket = (SpooledRow.source, SpooledRow.ticket, SpooledRow.incident)
+        turn = func.row_number().over(partition_by=ticket, order_by=(SpooledRow.put_at, SpooledRow.id))
+        row = select(SpooledRow.__table__, turn.label("turn")).subquery()
+        asked = select(row).where(row.c.turn == 1).order_by(row.c.tries, row.c.put_at, row.c.id).limit(limit)
+        async with self._engine.connect() as connection:
+            return [_spooled(one) for one in (await connection.execute(asked)).mappings()]
+
+    async def done(self, id: str) -> bool:
+        """Take out what Temporal has; False: somebody else did."""
+        async with self._engine.begin() as connection:
+            return bool((await connection.execute(delete(SpooledRow).where(SpooledRow.id == id))).rowcount)
+
+    async def failed(self, id: str, why: str) -> None:
+        """Note that it was tried in vain."""
+        values = {"tries": SpooledRow.tries + 1, "why": storable(why)}
+        async with self._engine.begin() as connection:
+            await connection.execute(update(SpooledRow).where(SpooledRow.id == id).values(values))
+
+    async def give_up(self, id: str, letter: Letter) -> bool:
+        """Take it out and keep it as a dead letter, whole, both or neither; False: it was not there any more."""
+        kept = {name: _clean(getattr(letter, name)) for name in Letter.__slots__}
+        statement = self._insert(DeadLetter).values(kept).on_conflict_do_nothing(index_elements=["id"])
+        async with self._engine.begin() as connection:
+            gone = await connection.execute(delete(SpooledRow).where(SpooledRow.id == id))
+            if gone.rowcount:
+                await connection.execute(statement)
+            return bool(gone.rowcount)
+
+    async def count(self) -> int:
+        """How many wait."""
+        return sum((await self.by_source()).values())
+
+    async def by_source(self) -> dict[str, int]:
+        """How many of each source wait, by its name; sources without any are left out."""
+        asked = select(SpooledRow.source, func.count()).group_by(SpooledRow.source)
+        async with self._engine.connect() as connection:
+            return {row[0]: row[1] for row in await connection.execute(asked)}
+
+    async def oldest(self) -> datetime | None:
+        """Since when the oldest waits; None: nothing does."""
+        asked = select(SpooledRow.put_at).order_by(SpooledRow.put_at).limit(1)
+        async with self._engine.connect() as connection:
+            return (await connection.execute(asked)).scalar_one_or_none()
+
+
+def _clean(value: Any) -> Any:
+    return storable(value, len(value)) if isinstance(value, str) else value
+
+
+def _spooled(row: Mapping[Any, Any]) -> Spooled:
+    fields = {name: row[name] for name in Spooled.__slots__}
+    return Spooled(**{**fields, "words": tuple(Delivery.model_validate(word) for word in row["words"])})

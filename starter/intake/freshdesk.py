@@ -1,0 +1,240 @@
+"""Freshdesk: the bodies that automation rules send (docs/sources/freshdesk.md, and the one that Zulip made common), and its API's tickets.
+
+A rule's body is filled by a template, tells no time and has no id, and Freshdesk signs nothing: it carries a secret in a header.
+So where there is an API a delivery is a nudge to look, and the ticket's own times count. Freshdesk keeps no history that can be
+read: of each status its API tells the last time alone, of a priority and an agent none.
+"""
+
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sla import intake
+from sla.events import Delivery
+from sla.intake import Adapter, Hook, Read, Source, State, Told, Unusable, part, text_of
+
+STATUSES: Final = {
+    "2": "open",
+    "3": "pending",
+    "4": "resolved",
+    "5": "closed",
+    "6": "waiting on customer",
+    "7": "waiting on third party",
+}
+STATES: Final[Mapping[str, State]] = {
+    "open": "open", "being processed": "open", "pending": "waiting", "awaiting your reply": "waiting", "resolved": "resolved",
+    "closed": "closed", "waiting on customer": "waiting", "waiting on third party": "open",
+}  # fmt: skip
+PRIORITIES: Final = {"1": "Low", "2": "Medium", "3": "High", "4": "Urgent"}
+CHANNELS: Final = {"1": "email", "email": "email", "2": "portal", "portal": "portal", "3": "phone", "phone": "phone"}
+MOMENTS: Final = {"3": "pending_since", "4": "resolved_at", "5": "closed_at"}
+"""The statuses of which the API tells since when they last were."""
+SURVEY, FORWARDED = 6, 8
+_CHANGE: Final = re.compile(r"(\w+):\s*\{\s*from:\s*([^,{}]*),\s*to:\s*([^,{}]*)\}")
+_TAG: Final = re.compile(r"<[^<>]{0,2000}>")
+_AUTOMATIC: Final = re.compile(
+    r"\s*(?:(?:hi|hello|dear)\b[^\n,.!]{0,60}[\n,.!]+\s*)?(?:thank(?:s| you) for [^\n.!]{0,60}[\n.!]+\s*)?"
+    r"(?:I am |I'm |I will be )?(?:currently )?(?:out of (?:the |my )?office|auto(?:matic|mated)?[- ]?(?:reply|response))\b",
+    re.IGNORECASE,
+)
+
+
+def delivery_id(hook: Hook) -> str:
+    """Two changes can send the same body, so it is known by its second as well: a repeated one is read again, and nothing is lost."""
+    return f"{hashlib.sha256(hook.raw).hexdigest()[:24]}-{hook.received.astimezone(UTC):%Y%m%dT%H%M%S}"
+
+
+def read(body: Any, source: Source, received: datetime) -> Read:
+    """What a rule sent."""
+    common = part(body, "freshdesk_webhook")
+    data = common if isinstance(common, Mapping) else body
+    if not isinstance(data, Mapping) or (data is body and text_of(data.get("pactkeeper")) != "freshdesk"):
+        raise Unusable("it is none of the bodies that our rules send; see docs/sources/freshdesk.md", "pactkeeper")
+    told = _Ticket(data.get("ticket_id"), "ticket_id", source, received)
+    happened = text_of(data.get("triggered_event"), 2000) or text_of(data.get("event"), 200) or ""
+    kind = happened.strip("{} ")[:200]
+    email, company = text_of(data.get("requester_email")), text_of(data.get("company"))
+    if not source.counts(text_of(data.get("group")), text_of(data.get("source"))):
+        return Read(ignored="the ticket is in none of the groups that count", kind=kind)
+    # The hour stands in the key, for the same change can come again; a repeated delivery of it is mostly within the hour.
+    mark = f"{_digest(json.dumps(data, sort_keys=True, default=str))}:{received.astimezone(UTC):%Y%m%dT%H}"
+    changes = {name: (before.strip(), to.strip()) for name, before, to in _CHANGE.findall(happened)}
+    if (change := changes.get("priority")) and change[1] and (email or not source.url):
+        told.says(f"priority:{change[1]}:{mark}", None, event="priority_changed", to=told.priority(change[1]))
+    if source.url:
+        return Read((told.told(email, company, look=True),), kind=kind)
+    created = text_of(data.get("event")) == "created" or "ticket_action:created" in happened
+    _blind(told, data, email, created, changes.get("status"), mark)
+    return Read((told.told(email, company),), kind=kind)
+
+
+def _blind(
+    told: "_Ticket", data: Mapping[str, Any], email: str | None, created: bool, turn: tuple[str, str] | None, mark: str
+) -> None:
+    """The words of a body alone, where there is no API: at the time at which it came."""
+
+    def field(name: str, limit: int = 320) -> str | None:
+        return text_of(data.get(name), limit) or text_of(data.get(f"ticket_{name}"), limit)
+
+    told.says(
+        "opened", None, event="opened", by=email, subject=_plain(field("subject", 1000)), body=_plain(field("description", 40_000)),
+        priority=told.priority(field("priority")), channel=CHANNELS.get((field("source") or "").casefold(), "ticket"),
+    )  # fmt: skip
+    comment = None if created else field("comment", 40_000)
+    if comment:
+        # Freshdesk writes the author's name before the text.
+        author, _, text = comment.partition(" : ") if " : " in comment[:200] else ("", "", comment)
+        customers = bool(author) and author.strip() == field("requester_name")
+        said = {"event": "customer_replied", "by": email} if customers else {"event": "agent_replied", "public": True}
+        plain = _plain(text)
+        if not intake.marked(plain) and not (customers and _AUTOMATIC.match(plain or "")):
+            told.says(f"comment:{_digest(comment)}", None, **said, body=plain)
+    if turn is not None:
+        told.turns(turn[1], told.state(turn[0]), None, f"status:{turn[1]}:{mark}")
+
+
+def story(ticket: dict[str, Any], source: Source, received: datetime) -> Told | None:
+    """A ticket with its `conversations`, as the API gives them: all its words, so far as they can be known."""
+    now = ticket.get("ticket")
+    told = _Ticket(part(now, "id"), "ticket.id", source, received)
+    where = [text_of(part(now, name)) for name in ("group_id", "product_id", "source", "email_config_id")]
+    if not source.counts(*where):
+        return None
+    email, born, changed = text_of(part(now, "requester", "email")), part(now, "created_at"), part(now, "updated_at")
+    level, agent = told.priority(text_of(part(now, "priority"), 200)), text_of(part(now, "responder_id"))
+    text = text_of(part(now, "description_text"), 20_000) or _plain(text_of(part(now, "description"), 40_000))
+    told.says(
+        "opened", born, event="opened", by=email, subject=text_of(part(now, "subject"), 1000), body=text, priority=level,
+        channel=CHANNELS.get(text_of(part(now, "source")) or "", "ticket"), product=_product(now, source),
+    )  # fmt: skip
+    for one in ticket["conversations"] if isinstance(ticket.get("conversations"), list) else []:
+        told.conversation(one, text_of(part(now, "requester_id")), email)
+    # A key without a time: told once, so that the next reading does not undo what somebody decided here meanwhile.
+    if level and _second(changed) != _second(born):
+        told.says(f"priority:{text_of(part(now, 'priority'))}", changed, event="priority_changed", to=level)
+    if agent:
+        told.says(f"assigned:{agent}", changed, event="assigned", to=source.agent(agent))
+    told.statuses(now)
+    if part(now, "deleted") is True or part(now, "spam") is True:
+        told.says(f"deleted:{_second(changed)}", changed, event="closed")
+    names = [text_of(part(now, "company_id")), text_of(part(now, "company", "name"))]
+    known = {one.casefold() for one in source.organisations}
+    return told.told(email, next((one for one in names if one and one.casefold() in known), names[0] or names[1]))
+
+
+class _Ticket:
+    """A ticket, and the words found for it so far."""
+
+    def __init__(self, id: Any, path: str, source: Source, received: datetime) -> None:
+        self.id, self.source, self.received = text_of(id, 201) or "", source, received
+        if not 0 < len(self.id) <= 200:
+            raise Unusable(f"{path} is missing, or no id of a ticket", path)
+        self.words: list[Delivery] = []
+        self.doubts: list[str] = []
+
+    def told(self, requester: str | None, company: str | None, look: bool = False) -> Told:
+        """All of it."""
+        return Told(self.id, tuple(self.words), requester, company, doubts=tuple(self.doubts), look=look)
+
+    def says(self, what: str, at: Any, **said: Any) -> None:
+        """A word under its key."""
+        key = f"{self.source.name}:{self.id}:{what}"
+        self.words.append(intake.word(key, intake.moment(at, self.received), self.received, **said))
+
+    def priority(self, told: str | None) -> str | None:
+        """Our name of a priority, told by its code or its name."""
+        names = _aliases(told, PRIORITIES) if told else []
+        mapped = [ours for name in names if (ours := self.source.priority(name)) != name]
+        return mapped[0] if mapped else next(iter(names), None)
+
+    def state(self, told: str) -> State | None:
+        """What a status means, told by its code or its name."""
+        names = _aliases(told, STATUSES)
+        own = next((state for name in names if (state := self.source.state(name, {}))), None)
+        return own or self.source.state(names[0], STATES)
+
+    def turns(self, status: str, before: State | None, at: Any, key: str) -> None:
+        """The word of a status, if it makes one."""
+        state = self.state(status)
+        if state is None:
+            self.doubts.append(
+                f"the status {status!r} is not known here; name it under statuses in the file of {self.source.name}"
+            )
+        elif event := intake.turned(state, before):
+            self.says(key, at, event=event)
+
+    def statuses(self, ticket: Any) -> None:
+        """What the ticket's statistics tell of its statuses, and its status now."""
+        now, stats = text_of(part(ticket, "status"), 200), part(ticket, "stats")
+        past = {code: at for code, name in MOMENTS.items() if _instant(at := part(stats, name))}
+        for code, at in past.items():
+            self.turns(code, None, at, f"status:{code}:{_second(at)}")
+        again, since = part(stats, "reopened_at"), part(stats, "status_updated_at") or part(ticket, "updated_at")
+        if _instant(again):
+            self.says(f"reopened:{_second(again)}", again, event="reopened")
+        if now is None or now in past:
+            return
+        left = [code for code, at in past.items() if _second(at) < _second(since)]
+        before: State | None = "waiting" if left and _second(again) != _second(since) else None
+        self.turns(now, before, since, f"status:{now}:{_second(since)}")
+
+    def conversation(self, one: Any, requester: str | None, email: str | None) -> None:
+        """The word of a reply or a note, if it has one."""
+        source, who, from_ = self.source, text_of(part(one, "user_id")), text_of(part(one, "from_email"))
+        text = text_of(part(one, "body_text"), 20_000) or _plain(text_of(part(one, "body"), 40_000))
+        id, private = text_of(part(one, "id")), part(one, "private") is True
+        incoming = part(one, "incoming") is True
+        customers = incoming or source.is_customer(who, from_)
+        machine = part(one, "auto_response") is True or (part(one, "automation_id") and not incoming)
+        if id is None or machine or part(one, "source") == SURVEY or intake.marked(text):
+            return
+        if (source.is_ours(who, from_) and private) or (customers and (private or _AUTOMATIC.match(text or ""))):
+            return
+        said: dict[str, Any] = {"event": "customer_replied", "by": email if who in (None, requester) else from_}
+        if not customers:
+            public = not private and part(one, "source") != FORWARDED
+            said = {"event": "agent_replied", "public": public, "by": source.agent(who)}
+        self.says(f"comment:{id}", part(one, "created_at"), **said, body=text)
+
+
+def _product(ticket: Any, source: Source) -> str | None:
+    name = source.product_field or "type"
+    return source.product(text_of(part(ticket, "custom_fields", name), 200) or text_of(part(ticket, name), 200))
+
+
+def _aliases(told: str, names: Mapping[str, str]) -> list[str]:
+    """Its name and its code, as far as they are known, the name first."""
+    pair = next(
+        ((name, code) for code, name in names.items() if told.strip().casefold() in (code, name.casefold())), None
+    )
+    return list(pair) if pair else [told.strip()]
+
+
+def _plain(text: str | None) -> str | None:
+    """HTML as text."""
+    return html.unescape(_TAG.sub(" ", text)).strip() if text else None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _instant(told: Any) -> datetime | None:
+    """To the second; None for what tells none."""
+    try:
+        at = datetime.fromisoformat(told.strip()) if isinstance(told, str) else None
+        return at.astimezone(UTC).replace(microsecond=0) if at and at.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _second(told: Any) -> str:
+    at = _instant(told)
+    return at.strftime("%Y%m%dT%H%M%SZ") if at else "unknown"
+
+
+ADAPTER = Adapter("freshdesk", "Freshdesk", read, intake.bearer, delivery_id, story)

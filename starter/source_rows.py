@@ -1,0 +1,75 @@
+"""What there is to say of each connected source, for the command line and for the page: one row each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from records.dead_letters import DeadLetterStore
+from records.sources import SourceState, SourceStore, quiet_by_name, quiet_since
+from records.spool import Spool
+from sla.intake import Source
+from starter.spooler import LETTERS
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """One source; all times are aware."""
+
+    name: str
+    kind: str
+    title: str
+    connected: bool
+    """False: it was heard once, and has no file any more."""
+    heard_at: datetime | None
+    quiet_since: datetime | None
+    """Set where it has not been heard for longer than it may be."""
+    alarm: str
+    """The sentence about that; empty where all is well."""
+    reads: bool
+    """Whether its API is read."""
+    read_at: datetime | None
+    read_how: str
+    spooled: int
+    """How many of its words wait for Temporal, as they were put by."""
+    letters: int
+    """How many dead letters of it wait for somebody."""
+
+
+async def source_lines(engine: AsyncEngine, sources: Mapping[str, Source], now: datetime) -> list[SourceLine]:
+    """The lines of these sources, as the records have it. Database errors are SQLAlchemy's own."""
+    states = await SourceStore(engine).all()
+    return lines(sources, states, await Spool(engine).by_source(), await DeadLetterStore(engine).by_source(), now)
+
+
+def lines(
+    sources: Mapping[str, Source],
+    states: Mapping[str, SourceState],
+    spooled: Mapping[str, int],
+    letters: Mapping[str, int],
+    now: datetime,
+) -> list[SourceLine]:
+    """A line for each source that is connected, then for each that once was."""
+    alarms = quiet_by_name(sources, states, now)
+    made = []
+    for name in (*sorted(sources), *sorted(states.keys() - sources.keys())):
+        source, state = sources.get(name), states.get(name)
+        kind = source.kind if source else states[name].kind
+        made.append(
+            SourceLine(
+                name=name,
+                kind=kind,
+                title=source.title if source else "",
+                connected=source is not None,
+                heard_at=state.heard_at if state else None,
+                quiet_since=quiet_since(source, state, now) if source else None,
+                alarm=alarms.get(name, ""),
+                reads=bool(source and source.url and source.reconcile_minutes),
+                read_at=state.read_at if state else None,
+                read_how=state.read_how if state else "",
+                spooled=spooled.get(name, 0),
+                letters=letters.get(f"{kind}/{name}", 0) + letters.get(f"{LETTERS}/{name}", 0),
+            )
+        )
+    return made

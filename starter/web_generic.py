@@ -1,0 +1,83 @@
+"""The generic hook: one event of a story, signed by Standard Webhooks, from whatever a team has taught to send it."""
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from sla import names
+from sla.events import AccountDelivery
+from starter.hook_bodies import Refused, parse, raw_body
+from starter.hook_settings import IntakeSettings
+from starter.hook_signature import BadSignature, verify
+from starter.intake import generic
+from starter.port import Dispatch, Unavailable
+from starter.source_hooks import Came, SourceHooks
+
+LIMIT = 256 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class GenericHook:
+    """What it needs. With `sources` its deliveries are in the same log, and wait in the same spool."""
+
+    dispatch: Dispatch
+    settings: IntakeSettings
+    sources: SourceHooks | None = None
+
+    async def take(self, customer: str, request: Request) -> JSONResponse:
+        """One request."""
+        begun, came = time.perf_counter(), Came(f"generic/{names.canonical(customer)}", self.settings.now())
+        try:
+            return await self._take(customer, request, came)
+        except Refused as refused:
+            came.ends("refused", f"{refused.status}: {refused.sentence}")
+            raise
+        finally:
+            if self.sources is not None and self.sources.log is not None:
+                self.sources.log.note(came.record(round((time.perf_counter() - begun) * 1000)))
+
+    async def _take(self, customer: str, request: Request, came: Came) -> JSONResponse:
+        raw = await raw_body(request, LIMIT)
+        came.digest = hashlib.sha256(raw).hexdigest()
+        try:
+            came.delivery = verify(request.headers, raw, self.settings.generic.get(customer, ()), came.received)
+        except BadSignature as error:
+            _log.warning("a delivery for %s is not taken: %s", names.canonical(customer), error)
+            raise Refused(401, "the delivery is not signed with a secret of this hook; see docs/intake.md") from None
+        if self.sources is not None and self.sources.repeats(came):
+            return JSONResponse({"accepted": True, "duplicate": True}, 200)
+        try:
+            word = generic.word(parse(raw), customer, f"generic:{came.delivery}", came.received)
+        except generic.Unreadable as error:
+            raise Refused(422, error.sentence, error.path) from None
+        came.kind, came.words, took = word.delivery.event.event, 1, ""
+        try:
+            if isinstance(word.delivery, AccountDelivery):
+                took = await self.dispatch.account(customer, word.delivery)
+            else:
+                assert word.ticket is not None
+                came.tickets = (word.ticket,)
+                took = await self.dispatch.incident(customer, word.ticket, customer, [word.delivery])
+        except Unavailable as error:
+            if self.sources is None or self.sources.spool is None or isinstance(word.delivery, AccountDelivery):
+                raise
+            await self.sources.put_by(customer, word.ticket or "", customer, (word.delivery,), str(error))
+            came.ends("spooled", "Temporal did not answer; kept in the records")
+            return JSONResponse({"accepted": True, "spooled": True, "key": word.delivery.key}, 202)
+        came.ends("accepted", "")
+        return JSONResponse({"accepted": True, "workflow": took, "key": word.delivery.key}, 202)
+
+
+def add_generic_hook(app: FastAPI, hook: GenericHook) -> None:
+    """The route."""
+
+    @app.post("/hooks/generic/{customer}", status_code=202)
+    async def generic_hook(customer: str, request: Request) -> JSONResponse:
+        """One event of a story, signed by Standard Webhooks."""
+        return await hook.take(customer, request)

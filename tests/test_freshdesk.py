@@ -1,0 +1,450 @@
+"""Freshdesk: what its rules send and what its API tells become words; the API as it is documented."""
+
+import base64
+import contextlib
+import copy
+import json
+import random
+import re
+import textwrap
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from activities.helpdesks import freshdesk as api
+from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Writing
+from activities.helpdesks.freshdesk import Freshdesk
+from sla.intake import BadSignature, Hook, Source, Told, Unusable
+from starter.intake.freshdesk import ADAPTER
+
+HERE = Path(__file__).parent / "deliveries" / "freshdesk"
+NOW = datetime(2031, 7, 11, 19, 10, tzinfo=UTC)
+SOURCE = Source(
+    name="fresh", kind="freshdesk", url="https://acme.freshdesk.com", organisations={"acme": "acme-inc"},
+    priorities={"Urgent": "P1", "3": "P2"}, agents={"43022": "dana"}, ours=("43099",), product_field="cf_product",
+)  # fmt: skip
+BLIND = SOURCE.model_copy(update={"url": None})
+MARK = "[pactkeeper:0123456789abcdef]"
+UPDATES = ("customer_reply", "agent_reply", "priority", "pending", "open_again", "resolved")
+
+
+def delivery(name: str) -> Any:
+    """A delivery as it came."""
+    return json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def told(body: Any, source: Source = BLIND, received: datetime = NOW) -> Told:
+    """What it tells of the one ticket that it is about."""
+    (one,) = ADAPTER.read(delivery(body) if isinstance(body, str) else body, source, received).told
+    return one
+
+
+def story(ticket: Any = None, source: Source = SOURCE) -> Told:
+    """What a ticket read over the API tells."""
+    assert ADAPTER.story is not None
+    found = ADAPTER.story(ticket or delivery("ticket"), source, NOW)
+    assert found is not None
+    return found
+
+
+def said(told: Told) -> list[tuple[str, str]]:
+    """The events of some words with their moments."""
+    return [(one.event.event, one.occurred_at.strftime("%H:%M:%S")) for one in told.words]
+
+
+def names(told: Told) -> list[str]:
+    """The events of some words."""
+    return [one.event.event for one in told.words]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": "Bearer s3cret"},
+        {"authorization": "Basic " + base64.b64encode(b"pactkeeper:s3cret").decode()},
+        {"authorization": "Basic " + base64.b64encode(b"s3cret:X").decode()},
+        {"x-pactkeeper-token": "s3cret"},
+    ],
+)
+def test_a_rule_shows_the_secret_in_a_header_of_either_kind(headers: dict[str, str]) -> None:
+    ADAPTER.verify(Hook(headers, b"{}", NOW), ["old", "s3cret"])
+    with pytest.raises(BadSignature):
+        ADAPTER.verify(Hook(headers, b"{}", NOW), ["other"])
+    with pytest.raises(BadSignature):
+        ADAPTER.verify(Hook({}, b"{}", NOW), ["s3cret"])
+
+
+def test_two_changes_that_send_the_same_body_are_two_deliveries() -> None:
+    """Else the second would pass for a repetition, and nobody would look."""
+    first, second = (Hook({}, b'{"ticket_id": "1"}', NOW + timedelta(seconds=n)) for n in (0, 40))
+    assert ADAPTER.delivery_id(first) == ADAPTER.delivery_id(first) != ADAPTER.delivery_id(second)
+
+
+# With an API
+
+
+@pytest.mark.parametrize("name", ["created", *UPDATES, "zulip_created", "zulip_priority"])
+def test_with_an_api_every_delivery_is_a_nudge_to_look(name: str) -> None:
+    one = told(name, SOURCE)
+    assert (one.ticket, one.look, one.requester) == ("6541", True, "ann@acme.example")
+    assert names(one) == (["priority_changed"] if "priority" in name else [])
+
+
+def test_a_body_with_nothing_but_the_ticket_is_enough_to_look() -> None:
+    assert told(
+        {"pactkeeper": "freshdesk", "ticket_id": 6541, "triggered_event": "{priority:{from:1,to:4}}"}, SOURCE
+    ) == Told("6541", look=True)
+
+
+def test_a_ticket_read_over_the_api_tells_its_life_with_its_own_times() -> None:
+    assert sorted(said(story()), key=lambda one: one[1]) == [
+        ("opened", "16:00:05"),
+        ("agent_replied", "16:10:00"),
+        ("agent_replied", "16:20:00"),
+        ("waiting_on_customer", "16:20:00"),
+        ("customer_replied", "17:05:10"),
+        ("agent_replied", "17:30:00"),
+        ("priority_changed", "18:00:00"),
+        ("assigned", "18:00:00"),
+        ("resolved", "18:00:00"),
+    ]
+    replies = {w.key.rpartition(":")[2]: w.event.public for w in story().words if w.event.event == "agent_replied"}
+    assert replies == {"43000000001": False, "43000000003": True, "43000000006": False}
+
+
+def test_the_opening_has_who_what_and_how_urgent() -> None:
+    one = story()
+    assert one.words[0].event.model_dump(include={"by", "priority", "product", "channel", "subject", "body"}) == {
+        "by": "ann@acme.example", "priority": "P1", "product": "shop", "channel": "email", "subject": "Nothing loads",
+        "body": "Nothing loads since 15:50.",
+    }  # fmt: skip
+    assert (one.requester, one.organisation) == ("ann@acme.example", "Acme")
+
+
+def test_an_automatic_answer_a_rule_s_reply_a_survey_and_our_own_note_tell_nothing() -> None:
+    keys = " ".join(w.key for w in story().words)
+    assert not [n for n in (2, 5, 7, 8, 9) if f"4300000000{n}" in keys]
+    ours = delivery("ticket")
+    ours["conversations"][0]["user_id"] = 43099
+    assert "43000000001" not in str([w.key for w in story(ours).words])
+
+
+def test_what_is_read_again_later_has_the_same_keys_and_what_happened_since_has_its_own() -> None:
+    """Also where somebody decided otherwise here meanwhile: the helpdesk's old priority is not told anew with every reply."""
+    later = delivery("ticket")
+    later["ticket"] |= {"status": 5, "updated_at": "2031-07-11T18:40:00Z"}
+    later["ticket"]["stats"] |= {"closed_at": "2031-07-11T18:40:00Z", "status_updated_at": "2031-07-11T18:40:00Z"}
+    before, after = ({w.key for w in story(one).words} for one in (None, later))
+    assert before <= after
+    assert [w.event.event for w in story(later).words if w.key not in before] == ["closed"]
+
+
+def test_a_ticket_that_waits_no_more_or_comes_back_is_reopened() -> None:
+    ticket = delivery("ticket")
+    ticket["ticket"] |= {"status": 2}
+    ticket["ticket"]["stats"] |= {"resolved_at": None, "status_updated_at": "2031-07-11T17:05:10Z"}
+    assert ("reopened", "17:05:10") in said(story(ticket))
+    ticket["ticket"]["stats"] |= {"reopened_at": "2031-07-11T17:05:10Z"}
+    assert names(story(ticket)).count("reopened") == 1
+    ticket["ticket"]["stats"] = {"status_updated_at": "2031-07-11T16:00:05Z"}
+    assert "reopened" not in names(story(ticket))
+
+
+def test_a_status_and_a_priority_are_known_by_code_and_by_name_and_an_unknown_status_is_a_doubt() -> None:
+    ticket = delivery("ticket")
+    ticket["ticket"] |= {"status": 12, "stats": {"status_updated_at": "2031-07-11T17:00:00Z"}, "priority": 9}
+    one = story(ticket)
+    assert "'12'" in one.doubts[0]
+    assert one.words[0].event.priority == "9"  # type: ignore[union-attr]
+    for statuses in ({"12": "waiting"}, {12: "waiting"}):
+        known = Source.model_validate({**SOURCE.model_dump(), "statuses": statuses})
+        assert ("waiting_on_customer", "17:00:00") in said(story(ticket, known))
+    ticket["ticket"] |= {"status": 6, "priority": 3}
+    assert story(ticket).words[0].event.priority == "P2"  # type: ignore[union-attr]
+    assert ("waiting_on_customer", "17:00:00") in said(story(ticket))
+    by_name = SOURCE.model_copy(update={"statuses": {"Waiting on Customer": "open"}})
+    assert "waiting_on_customer" not in names(story(ticket, by_name))
+
+
+def test_spam_and_deleted_tickets_are_over_and_other_groups_are_not_ours() -> None:
+    ticket = delivery("ticket")
+    ticket["ticket"]["spam"] = True
+    assert names(story(ticket))[-1] == "closed"
+    elsewhere = SOURCE.model_copy(update={"channels": ("43002", "Billing")})
+    assert ADAPTER.story is not None
+    assert ADAPTER.story(ticket, elsewhere, NOW) is None
+    assert ADAPTER.read(delivery("created"), elsewhere, NOW).ignored
+    assert ADAPTER.read(delivery("created"), SOURCE.model_copy(update={"channels": ("support",)}), NOW).told
+
+
+# Without an API
+
+
+def test_without_an_api_the_bodies_alone_tell_what_they_can() -> None:
+    assert names(told("created")) == names(told("zulip_created")) == ["opened"]
+    assert told("created").words[0].event.model_dump(include={"by", "priority", "subject", "body", "channel"}) == {
+        "by": "ann@acme.example", "priority": "P2", "subject": "Nothing loads", "body": "Nothing loads since 15:50.", "channel": "email",
+    }  # fmt: skip
+    assert names(told("customer_reply")) == ["opened", "customer_replied"]
+    assert told("customer_reply").words[1].event.body == "Frankfurt, since 16:40."  # type: ignore[union-attr]
+    assert names(told("agent_reply")) == ["opened", "agent_replied"]
+    assert sorted(names(told("pending"))) == ["agent_replied", "opened", "waiting_on_customer"]
+    assert "reopened" in names(told("open_again"))
+    assert "resolved" in names(told("resolved"))
+    assert told("zulip_priority").words[0].event.to == "Low"  # type: ignore[union-attr]
+
+
+def test_without_an_api_what_comes_twice_and_shuffled_is_one_set() -> None:
+    bodies = ["created", *UPDATES] * 2
+    random.Random(4).shuffle(bodies)
+    once = {w.key for name in ("created", *UPDATES) for w in told(name).words}
+    again = NOW + timedelta(minutes=35)
+    assert {w.key for name in bodies for received in (NOW, again) for w in told(name, BLIND, received).words} == once
+    assert {w.key for w in told("pending", BLIND, NOW + timedelta(hours=3)).words} != {
+        w.key for w in told("pending").words
+    }
+
+
+def test_without_an_api_an_automatic_answer_and_our_own_words_tell_nothing() -> None:
+    for text in ("Ann Ortiz : <p>I am out of the office until Monday.</p>", f"Dana : <p>Half is used. {MARK}</p>"):
+        assert names(told({**delivery("customer_reply"), "comment": text})) == ["opened"]
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"ticket_id": "1"}, {"freshdesk_webhook": {}}, {"pactkeeper": "freshdesk"},
+                                  {"pactkeeper": "freshdesk", "ticket_id": ""}, {"freshdesk_webhook": {"ticket_id": "9" * 201}}])  # fmt: skip
+def test_what_is_none_of_our_bodies_or_names_no_ticket_is_unusable(body: Any) -> None:
+    with pytest.raises(Unusable):
+        ADAPTER.read(body, SOURCE, NOW)
+
+
+PAGE = (HERE.parents[2] / "docs" / "sources" / "freshdesk.md").read_text(encoding="utf-8")
+
+
+def test_the_page_s_own_file_and_bodies_are_what_we_take() -> None:
+    source = Source.model_validate(
+        yaml.safe_load(textwrap.dedent(re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0]))
+    )
+    bodies = [json.loads(one) for one in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+    assert [one["event"] for one in bodies] == ["created", "updated"]
+    for body, name in zip(bodies, ("created", "pending"), strict=True):
+        known = {**delivery(name), "agent": None}
+        filled = {field: value if "{{" not in value else known[field] for field, value in body.items()}
+        assert told(filled, source).look
+        assert names(told(filled)) == names(told(name))
+
+
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.just(10**300), st.floats(), st.text(max_size=12), st.just("<" * 3000),
+    st.just("0001-01-01T00:00:00Z"), st.just("9999-12-31T23:59:59-23:00"), st.just("\u0000\r\n\u202e"), st.just([]), st.just({}),
+    st.just([None, 1, {}]), st.just({"id": []}), st.just("{status:{from:,to:}}"), st.just("{a:{from:{from:1,to:2},to:"),
+)  # fmt: skip
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place of a JSON value."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in items:
+        yield from places(one, (*path, name))
+
+
+def spoilt(body: Any, path: tuple[Any, ...], leaf: Any) -> Any:
+    """The same with something else at a place."""
+    if not path:
+        return leaf
+    body = copy.deepcopy(body)
+    at = body
+    for name in path[:-1]:
+        at = at[name]
+    at[path[-1]] = leaf
+    return body
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_whatever_comes_is_read_or_unusable(data: st.DataObject) -> None:
+    body = delivery(data.draw(st.sampled_from(("created", *UPDATES, "zulip_priority", "ticket", "ticket"))))
+    for _ in range(data.draw(st.integers(1, 3))):
+        body = spoilt(body, data.draw(st.sampled_from(list(places(body)))), data.draw(LEAVES))
+    for source in (SOURCE, BLIND):
+        with contextlib.suppress(Unusable):
+            read = ADAPTER.read(body, source, NOW)
+            assert read.told or read.ignored
+        with contextlib.suppress(Unusable):
+            assert ADAPTER.story is not None
+            ADAPTER.story(body if isinstance(body, dict) else {}, source, NOW)
+
+
+# The API, as it is documented
+
+
+def fresh(server: HTTPServer, **more: Any) -> Freshdesk:
+    """A client for it."""
+    return Freshdesk(Account(url=server.url_for("").rstrip("/"), token="k3y", **more))
+
+
+@pytest.fixture
+def desk(httpserver: HTTPServer) -> Iterator[HTTPServer]:
+    """A Freshdesk with one ticket."""
+    whole = delivery("ticket")
+    httpserver.expect_request("/api/v2/tickets/6541", "GET").respond_with_json(whole["ticket"])
+    httpserver.expect_request("/api/v2/tickets/6541/conversations", "GET").respond_with_json(whole["conversations"])
+    yield httpserver
+    httpserver.check_assertions()
+
+
+async def test_a_ticket_is_read_whole_with_the_key_as_the_user(desk: HTTPServer) -> None:
+    found = await fresh(desk).ticket("6541")
+    assert found is not None
+    assert said(story(found)) == said(story())
+    assert found["_changed"] == "2031-07-11T18:00:00Z"
+    assert desk.log[0][0].args["include"] == "requester,stats,company"
+    assert base64.b64decode(desk.log[0][0].headers["authorization"].removeprefix("Basic ")) == b"k3y:X"
+
+
+async def test_long_conversations_are_read_page_by_page(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "PAGE", 4)
+    whole = delivery("ticket")
+    httpserver.expect_request("/api/v2/tickets/6541").respond_with_json(whole["ticket"])
+    for page in (1, 2, 3):
+        part = whole["conversations"][4 * page - 4 : 4 * page]
+        httpserver.expect_request(
+            "/api/v2/tickets/6541/conversations", query_string={"per_page": "4", "page": str(page)}
+        ).respond_with_json(part)
+    found = await fresh(httpserver).ticket("6541")
+    assert found is not None
+    assert found["conversations"] == whole["conversations"]
+
+
+async def test_what_changed_is_read_though_a_ticket_moves_to_the_end_meanwhile(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By numbered pages the third ticket would be left out: the first one's new reply moves it up into a page that was read."""
+    monkeypatch.setattr(api, "PAGE", 2)
+    tickets = {n: {"id": n, "updated_at": f"2031-07-11T16:00:{n:02}Z"} for n in (10, 20, 30, 40)}
+    asked: list[str] = []
+
+    def listing(request: Request) -> Response:
+        assert (request.args["order_by"], request.args["order_type"]) == ("updated_at", "asc")
+        since, page = request.args["updated_since"], int(request.args["page"])
+        asked.append(since)
+        rows = sorted((t for t in tickets.values() if t["updated_at"] >= since), key=lambda t: t["updated_at"])
+        if len(asked) == 1:
+            tickets[10] = {"id": 10, "updated_at": "2031-07-11T16:00:50Z"}
+        return Response(json.dumps(rows[2 * page - 2 : 2 * page]), content_type="application/json")
+
+    httpserver.expect_request("/api/v2/tickets").respond_with_handler(listing)
+    for id in tickets:
+        httpserver.expect_request(f"/api/v2/tickets/{id}").respond_with_handler(
+            lambda request: Response(json.dumps(tickets[int(request.path[-2:])]), content_type="application/json")
+        )
+        httpserver.expect_request(f"/api/v2/tickets/{id}/conversations").respond_with_json([])
+    found = [one async for one in fresh(httpserver).changed(datetime(2031, 7, 11, 16, tzinfo=UTC))]
+    assert [one["ticket"]["id"] for one in found] == [10, 20, 30, 40, 10]
+    assert [one["_changed"][-3:-1] for one in found] == ["10", "20", "30", "40", "50"]
+    assert asked[0] == "2031-07-11T16:00:00Z"
+    assert len(asked) < 12
+
+
+async def test_many_tickets_of_one_second_are_all_read(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "PAGE", 2)
+    rows = [{"id": n, "updated_at": "2031-07-11T16:00:05Z"} for n in range(1, 6)]
+
+    def listing(request: Request) -> Response:
+        page = int(request.args["page"])
+        return Response(json.dumps(rows[2 * page - 2 : 2 * page]), content_type="application/json")
+
+    httpserver.expect_request("/api/v2/tickets").respond_with_handler(listing)
+    for row in rows:
+        httpserver.expect_request(f"/api/v2/tickets/{row['id']}").respond_with_json(row)
+        httpserver.expect_request(f"/api/v2/tickets/{row['id']}/conversations").respond_with_json([])
+    found = [one["ticket"]["id"] async for one in fresh(httpserver).changed(datetime(2031, 7, 11, 16, tzinfo=UTC))]
+    assert found == [1, 2, 3, 4, 5]
+
+
+async def test_a_ticket_that_is_not_there_is_none(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/api/v2/tickets/1").respond_with_data("", 404)
+    assert await fresh(httpserver).ticket("1") is None
+    with pytest.raises(HelpdeskRefused):
+        await fresh(httpserver).write("1", Writing("k", "x", MARK))
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, HelpdeskRefused), (403, HelpdeskRefused), (429, HelpdeskUnavailable), (503, HelpdeskUnavailable)],
+)
+async def test_a_refusal_is_one_and_a_bad_hour_is_another(
+    httpserver: HTTPServer, status: int, error: type[Exception]
+) -> None:
+    httpserver.expect_request("/api/v2/tickets/1").respond_with_data("", status, {"retry-after": "77"})
+    with pytest.raises(error) as raised:
+        await fresh(httpserver).ticket("1")
+    assert getattr(raised.value, "retry_after", 77) == 77
+
+
+async def test_a_note_is_private_and_escaped_and_fields_are_written_where_they_differ(desk: HTTPServer) -> None:
+    desk.expect_request("/api/v2/agents", query_string={"email": "eve@desk.example"}).respond_with_json([{"id": 43033}])
+    desk.expect_oneshot_request("/api/v2/tickets/6541", "PUT").respond_with_json({})
+    desk.expect_oneshot_request("/api/v2/tickets/6541/notes", "POST").respond_with_json({"id": 1}, 201)
+    mark = "[pactkeeper:fedcba9876543210]"
+    due = datetime(2031, 7, 12, 9, tzinfo=UTC)
+    wrote = await fresh(desk).write(
+        "6541", Writing("k", "<b>50 %</b>\nused", mark, "eve@desk.example", "high", due, ("late", "Checkout"))
+    )
+    assert wrote == "the priority, the agent, the due date, the tags, a private note"
+    put, post = (one[0].get_json() for one in desk.log if one[0].method != "GET")
+    assert put == {"priority": 3, "responder_id": 43033, "due_by": "2031-07-12T09:00:00Z", "tags": ["checkout", "late"]}
+    assert post == {"body": f"<div>&lt;b&gt;50 %&lt;/b&gt;<br>used<br><br>{mark}</div>", "private": True}
+
+
+async def test_what_stands_there_already_is_not_written(desk: HTTPServer) -> None:
+    due = datetime(2031, 7, 14, 16, tzinfo=UTC)
+    same = Writing("k", "Half of the response time is used.", MARK, "43022", "4", due, ("CHECKOUT",))
+    assert await fresh(desk).write("6541", same) == "nothing that was not there"
+
+
+async def test_a_due_date_goes_into_a_field_of_one_s_own(desk: HTTPServer) -> None:
+    desk.expect_oneshot_request("/api/v2/tickets/6541", "PUT").respond_with_json({})
+    assert await fresh(desk, due_field="cf_due").write("6541", Writing("k", due=NOW)) == "the due date"
+    assert desk.log[-1][0].get_json() == {"custom_fields": {"cf_due": "2031-07-11T19:10:00Z"}}
+
+
+async def test_a_note_that_was_taken_though_no_answer_came_is_not_written_again(httpserver: HTTPServer) -> None:
+    kept: list[dict[str, Any]] = []
+
+    def taken(request: Request) -> Response:
+        kept.append({"id": 1, "body": request.get_json()["body"], "private": True})
+        return Response(b"", 504)
+
+    httpserver.expect_request("/api/v2/tickets/6541", "GET").respond_with_json(delivery("ticket")["ticket"])
+    httpserver.expect_request("/api/v2/tickets/6541/notes", "POST").respond_with_handler(taken)
+    httpserver.expect_request("/api/v2/tickets/6541/conversations").respond_with_handler(
+        lambda request: Response(json.dumps(kept), content_type="application/json")
+    )
+    note = Writing("k", "Half is used.", MARK)
+    with pytest.raises(HelpdeskUnavailable):
+        await fresh(httpserver).write("6541", note)
+    assert await fresh(httpserver).write("6541", note) == "nothing that was not there"
+    assert len(kept) == 1
+
+
+async def test_an_agent_that_nobody_knows_is_refused(desk: HTTPServer) -> None:
+    desk.expect_request("/api/v2/agents").respond_with_json([])
+    with pytest.raises(HelpdeskRefused, match="knows no agent"):
+        await fresh(desk).write("6541", Writing("k", assignee="nobody@desk.example"))
+
+
+async def test_check_says_as_whom(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/api/v2/agents/me").respond_with_json({"id": 43099, "contact": {"name": "Pactkeeper"}})
+    httpserver.expect_request("/api/v2/tickets").respond_with_json([])
+    assert await fresh(httpserver).check() == "Freshdesk lets us read and write as Pactkeeper (43099)"

@@ -1,0 +1,431 @@
+"""Zammad: the same words by webhook and over REST; without its API what a webhook pictures; notes written once, and internal."""
+
+import hashlib
+import hmac
+import json
+import random
+import re
+import textwrap
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytest_httpserver import HTTPServer
+from pytest_httpserver.httpserver import Request, Response
+
+from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Writing
+from activities.helpdesks.zammad import Zammad
+from sla.intake import BadSignature, Hook, Read, Source, Unusable
+from starter.hook_settings import SourceSecrets
+from starter.intake.zammad import ADAPTER, delivery_id, read, story
+
+HERE = Path(__file__).parent / "deliveries" / "zammad"
+NOW = datetime(2031, 7, 8, 9, 0, tzinfo=UTC)
+WITH_API = Source(
+    name="desk", kind="zammad", url="https://desk.example", agents={"emma@desk.example": "emma", "4": "jacob"},
+    ours=("pactkeeper@desk.example",), organisations={"7": "acme"},
+)  # fmt: skip
+ALONE = WITH_API.model_copy(update={"url": None})
+MARK = "[pactkeeper:0123456789abcdef]"
+WEBHOOKS = (
+    "created", "systems_own_mail", "taken", "internal_note", "agents_reply", "out_of_office", "customers_reply", "priority_raised",
+    "our_own_note", "our_own_change", "by_phone", "closed",
+)  # fmt: skip
+
+
+def delivery(name: str) -> Any:
+    return json.loads((HERE / f"{name}.json").read_text())
+
+
+def whole() -> dict[str, Any]:
+    """The ticket as the API client hands it over."""
+    past = delivery("rest_history")
+    parts = {"history": past["history"], "users": past["assets"]["User"], "articles": delivery("rest_articles")}
+    return {"_changed": "2031-07-07T18:00:00.000Z", "ticket": delivery("rest_ticket"), **parts}
+
+
+def told(name: str, source: Source = WITH_API) -> list[tuple[str, str, dict[str, Any]]]:
+    """What a delivery tells: the last parts of the keys, and the events."""
+    words = [one for single in read(delivery(name), source, NOW).told for one in single.words]
+    return [
+        (one.key.removeprefix("desk:81:"), one.event.event, one.event.model_dump(exclude_defaults=True))
+        for one in words
+    ]
+
+
+def by_webhook(names: tuple[str, ...], source: Source = WITH_API) -> set[str]:
+    return {word.key for name in names for one in read(delivery(name), source, NOW).told for word in one.words}
+
+
+def test_a_ticket_is_opened_with_its_own_time_requester_company_and_priority() -> None:
+    (single,) = read(delivery("created"), WITH_API, NOW).told
+    assert (single.ticket, single.requester, single.organisation, single.look) == (
+        "81",
+        "emily@acme.example",
+        "7",
+        True,
+    )
+    (opened,) = single.words
+    assert opened.occurred_at == datetime(2031, 7, 7, 15, 50, 12, 282000, UTC)
+    assert opened.event.model_dump(exclude_defaults=True) == {
+        "by": "emily@acme.example", "priority": "P2", "channel": "email", "subject": "Nothing loads", "body": "Blank since 15:45.",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("internal_note", [("article:106", "agent_replied", {"by": "emma", "public": False, "body": "Looks like the CDN."})]),
+        ("agents_reply", [("article:107", "agent_replied", {"by": "emma", "body": "Which browser is it?"})]),
+        ("customers_reply", [("article:109", "customer_replied", {"by": "emily@acme.example", "body": "Firefox, and Chrome too."})]),
+        ("by_phone", [("article:111", "customer_replied", {"by": "emily@acme.example", "body": "She calls: Safari as well."})]),
+        ("systems_own_mail", []), ("out_of_office", []), ("taken", []), ("priority_raised", []), ("closed", []),
+    ],
+)  # fmt: skip
+def test_with_an_api_a_webhook_tells_its_article_and_the_ticket_is_read(name: str, expected: list[Any]) -> None:
+    assert told(name) == expected
+    assert [one.look for one in read(delivery(name), WITH_API, NOW).told] == [True]
+
+
+@pytest.mark.parametrize("source", [WITH_API, ALONE])
+@pytest.mark.parametrize("name", ["our_own_note", "our_own_change"])
+def test_our_own_echo_tells_nothing_and_reads_nothing(name: str, source: Source) -> None:
+    assert read(delivery(name), source, NOW).ignored
+    unmarked = delivery("our_own_note")
+    unmarked["article"]["created_by"] = unmarked["ticket"]["owner"]
+    unmarked["article"]["created_by_id"] = 5
+    assert read(unmarked, source, NOW).ignored == "it is our own note", "the mark alone tells it"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("taken", ("owner:5:2031-07-07T15:58:00.100Z", "acknowledged", {"by": "emma"})),
+        ("agents_reply", ("state:3:2031-07-07T16:20:00.100Z", "waiting_on_customer", {"by": "emma"})),
+        ("priority_raised", ("priority:3:2031-07-07T17:02:00.000Z", "priority_changed", {"to": "P1", "by": "emma"})),
+        ("closed", ("state:4:2031-07-07T18:00:00.000Z", "closed", {"by": "jacob"})),
+    ],
+)
+def test_without_an_api_the_picture_counts_under_the_keys_of_the_history(name: str, expected: Any) -> None:
+    assert expected in told(name, ALONE)
+    key = f"desk:81:{expected[0]}"
+    assert key in {one.key for one in story(whole(), WITH_API, NOW).words}  # type: ignore[union-attr]
+
+
+def test_without_an_api_a_ticket_that_was_closed_and_is_open_was_opened_again() -> None:
+    body = delivery("customers_reply")
+    body["ticket"]["close_at"] = "2031-07-07T16:30:00.000Z"
+    assert "reopened" in {one.event.event for one in read(body, ALONE, NOW).told[0].words}
+    assert "reopened" not in {kind for _, kind, _ in told("customers_reply", ALONE)}
+
+
+def test_a_ticket_read_over_rest_tells_every_word_with_its_own_time() -> None:
+    single = story(whole(), WITH_API, NOW)
+    assert single is not None
+    assert [(one.key.removeprefix("desk:81:").split(":2031")[0], one.event.event) for one in single.words] == [
+        ("opened", "opened"), ("owner:5", "acknowledged"), ("article:106", "agent_replied"), ("state:3", "waiting_on_customer"),
+        ("article:107", "agent_replied"), ("article:109", "customer_replied"), ("state:2", "reopened"),
+        ("priority:3", "priority_changed"), ("article:111", "customer_replied"), ("state:4", "closed"),
+    ]  # fmt: skip
+    assert (single.requester, single.organisation) == ("emily@acme.example", "7")
+    opened = single.words[0].event.model_dump()
+    assert (opened["priority"], opened["body"]) == ("P2", "Blank since 15:45."), "the priority that it had at first"
+    assert by_webhook(WEBHOOKS) <= {one.key for one in single.words}
+
+
+def test_twice_and_shuffled_the_words_are_the_same_and_those_of_a_later_picture_add_nothing_that_is_not_so() -> None:
+    names = [*WEBHOOKS, *WEBHOOKS]
+    random.Random(7).shuffle(names)
+    assert by_webhook(tuple(names)) == by_webhook(WEBHOOKS)
+    late = delivery("agents_reply") | {"ticket": delivery("closed")["ticket"]}
+    keys = {one.key for one in read(late, ALONE, NOW).told[0].words}
+    assert "desk:81:article:107" in keys
+    assert "desk:81:state:4:2031-07-07T18:00:00.000Z" in keys
+
+
+def test_somebody_who_counts_as_a_customer_by_our_word_replies_as_one() -> None:
+    listed = WITH_API.model_copy(update={"customers": frozenset({"emma@desk.example"})})
+    assert told("agents_reply", listed)[0][1] == "customer_replied"
+    assert told("internal_note", listed)[0][1] == "agent_replied"
+
+
+def test_a_state_that_nobody_knows_is_put_in_the_triage_queue_and_a_priority_goes_on_as_it_is() -> None:
+    ticket = whole()
+    ticket["history"][-2]["value_to"] = "waiting for parts"
+    ticket["history"][-4]["value_to"] = "4 burning"
+    single = story(ticket, WITH_API, NOW)
+    assert single is not None
+    assert [doubt for doubt in single.doubts if "waiting for parts" in doubt]
+    assert "4 burning" in {one.event.model_dump().get("to") for one in single.words}
+    named = WITH_API.model_copy(update={"statuses": {"Waiting for parts": "waiting"}})
+    assert not story(ticket, named, NOW).doubts  # type: ignore[union-attr]
+
+
+def test_a_group_that_does_not_count_is_ignored() -> None:
+    elsewhere = WITH_API.model_copy(update={"channels": ("Sales",)})
+    assert read(delivery("created"), elsewhere, NOW).ignored
+    assert story(whole(), elsewhere, NOW) is None
+    assert read(delivery("created"), WITH_API.model_copy(update={"channels": ("service desk",)}), NOW).told
+
+
+def test_the_files_that_the_page_tells_to_write_are_right() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "sources" / "zammad.md").read_text(encoding="utf-8")
+    file, secrets = (
+        yaml.safe_load(textwrap.dedent(one).replace("…", "x" * 32))
+        for one in re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)
+    )
+    source = Source.model_validate(file)
+    assert source.kind == ADAPTER.kind
+    assert SourceSecrets.model_validate(secrets["sources"][source.name]).token
+
+
+# Signatures
+
+RAW = (HERE / "created.json").read_bytes()
+
+
+def hook(raw: bytes = RAW, **headers: str) -> Hook:
+    return Hook({name.replace("_", "-"): value for name, value in headers.items()}, raw, NOW)
+
+
+def taken(given: Hook, *secrets: str) -> bool:
+    try:
+        ADAPTER.verify(given, secrets or ("a token of ours", "an old one"))
+    except BadSignature:
+        return False
+    return True
+
+
+def test_the_signature_is_the_one_of_rfc_2202() -> None:
+    """Test case 2 of RFC 2202 for HMAC-SHA1."""
+    signature = "sha1=effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"
+    assert taken(hook(b"what do ya want for nothing?", x_hub_signature=signature), "Jefe")
+
+
+def test_only_a_right_signature_over_the_raw_body_is_taken() -> None:
+    def signed(secret: str, method: Any = hashlib.sha1) -> str:
+        return hmac.new(secret.encode(), RAW, method).hexdigest()
+
+    assert taken(hook(x_hub_signature="sha1=" + signed("a token of ours")))
+    assert taken(hook(x_hub_signature="sha1=" + signed("an old one")))
+    for bad in (
+        hook(), hook(x_hub_signature="sha1=" + signed("another")), hook(x_hub_signature=signed("a token of ours")),
+        hook(x_hub_signature="sha1=" + signed("a token of ours")[:-2]), hook(x_hub_signature="sha1=" + signed("a token of ours").upper()),
+        hook(json.dumps(json.loads(RAW)).encode(), x_hub_signature="sha1=" + signed("a token of ours")),
+        hook(x_hub_signature="sha256=" + signed("a token of ours", hashlib.sha256)), hook(x_hub_signature="sha1=é"),
+        hook(authorization="Bearer a token of ours"),
+    ):  # fmt: skip
+        assert not taken(bad)
+
+
+def test_a_later_try_that_tells_a_newer_state_is_a_delivery_of_its_own() -> None:
+    job = "9e3ad4a9-8e0f-4d0b-a1b9-7f2a4b3b5a10"
+    first, again, later = (hook(raw, x_zammad_delivery=job) for raw in (RAW, RAW, RAW + b" "))
+    assert delivery_id(first) == delivery_id(again) != delivery_id(later)
+    assert delivery_id(first).startswith(job)
+    assert delivery_id(hook()) == ""
+
+
+# Whatever comes
+
+_ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=30), st.just([]), st.just({}),
+    st.lists(st.integers(), max_size=2), st.just("x" * 5000), st.just(10**40), st.just("\u202e\x00<!channel>\r\nBcc: a"),
+)  # fmt: skip
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in a body where something else could stand."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in list(pairs):
+        yield value, name
+        yield from places(one)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), name=st.sampled_from((*WEBHOOKS, "whole")))
+def test_whatever_comes_is_read_or_unusable(data: st.DataObject, name: str) -> None:
+    body = whole() if name == "whole" else delivery(name)
+    for _ in range(data.draw(st.integers(1, 4))):
+        holder, where = data.draw(st.sampled_from(list(places(body)) or [({}, "x")]))
+        holder[where] = data.draw(_ODD)
+    source = data.draw(st.sampled_from((WITH_API, ALONE)))
+    try:
+        if name == "whole":
+            story(body, source, NOW)
+            return
+        found = read(body, source, NOW)
+    except Unusable:
+        return
+    assert isinstance(found, Read)
+    assert found.told or found.ignored
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], "x", {}, {"ticket": []}, {"ticket": {"id": None}}, {"ticket": {"id": "x" * 201}}]
+)
+def test_a_body_without_a_tickets_id_is_unusable(body: Any) -> None:
+    with pytest.raises(Unusable):
+        read(body, WITH_API, NOW)
+
+
+# The API
+
+
+def zammad(server: HTTPServer, due_field: str | None = None) -> Zammad:
+    return Zammad(Account(server.url_for("").rstrip("/"), token="a token", due_field=due_field))
+
+
+def serve(server: HTTPServer) -> list[Any]:
+    """The ticket with its articles and history; what is posted as an article is there from then on."""
+    articles = delivery("rest_articles")
+
+    def post(request: Request) -> Response:
+        articles.append(request.json)
+        return Response("{}", status=201, content_type="application/json")
+
+    def listing(_: Request) -> Response:
+        return Response(json.dumps(articles), content_type="application/json")
+
+    server.expect_request("/api/v1/tickets/81", method="GET", query_string="expand=true").respond_with_json(
+        delivery("rest_ticket")
+    )
+    server.expect_request("/api/v1/ticket_articles/by_ticket/81").respond_with_handler(listing)
+    server.expect_request("/api/v1/ticket_history/81").respond_with_json(delivery("rest_history"))
+    server.expect_request("/api/v1/ticket_articles", method="POST").respond_with_handler(post)
+    return articles
+
+
+async def test_what_changed_is_searched_from_the_newest_back_and_told_from_the_oldest_on(
+    httpserver: HTTPServer,
+) -> None:
+    serve(httpserver)
+    older = delivery("rest_ticket") | {"id": 80, "updated_at": "2031-07-07T17:30:00.000Z"}
+    httpserver.expect_request("/api/v1/tickets/80").respond_with_json(older)
+    httpserver.expect_request("/api/v1/ticket_articles/by_ticket/80").respond_with_json([])
+    httpserver.expect_request("/api/v1/ticket_history/80").respond_with_json({"history": [], "assets": {}})
+    rows = {
+        "81": delivery("rest_ticket"),
+        "80": older,
+        "79": older | {"id": 79, "updated_at": "2031-07-07T16:57:59.000Z"},
+    }
+    answer = {"tickets": [81, 80, 79], "tickets_count": 3, "assets": {"Ticket": rows}}
+    httpserver.expect_request("/api/v1/tickets/search").respond_with_json(answer)
+    since = datetime(2031, 7, 7, 17, 0, tzinfo=UTC)
+    found = [one async for one in zammad(httpserver).changed(since)]
+    assert [(one["ticket"]["id"], one["_changed"][:19]) for one in found] == [
+        (80, "2031-07-07T17:30:00"),
+        (81, "2031-07-07T18:00:00"),
+    ]
+    assert story(found[1], WITH_API, NOW) == story(whole(), WITH_API, NOW)
+    request = httpserver.log[0][0]
+    assert dict(request.args) == {
+        "query": "updated_at:>=2031-07-07", "sort_by": "updated_at", "order_by": "desc", "page": "1", "per_page": "100",
+    }  # fmt: skip
+    assert request.headers["authorization"] == "Token token=a token"
+
+
+async def test_the_search_goes_on_to_the_next_page_while_pages_are_full(httpserver: HTTPServer) -> None:
+    asked: list[str] = []
+
+    def search(request: Request) -> Response:
+        asked.append(request.args["page"])
+        start, count = (0, 100) if asked[-1] == "1" else (100, 1)
+        rows = {str(n): {"id": n, "updated_at": "2031-07-07T18:00:00.000Z"} for n in range(start, start + count)}
+        answer = {"tickets": [int(n) for n in rows], "assets": {"Ticket": rows}}
+        return Response(json.dumps(answer), content_type="application/json")
+
+    httpserver.expect_request("/api/v1/tickets/search").respond_with_handler(search)
+    with pytest.raises(HelpdeskUnavailable):  # No ticket is served here: the first that is read ends it.
+        _ = [one async for one in zammad(httpserver).changed(datetime(2031, 7, 7, 17, 0, tzinfo=UTC))]
+    assert asked == ["1", "2"]
+
+
+async def test_a_ticket_that_is_not_there_is_none(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/api/v1/tickets/99").respond_with_json(
+        {"error": "Couldn't find Ticket with 'id'=99"}, status=404
+    )
+    assert await zammad(httpserver).ticket("99") is None
+
+
+async def test_a_note_is_internal_and_fields_and_tags_are_written_where_they_differ(httpserver: HTTPServer) -> None:
+    articles = serve(httpserver)
+    del articles[6]
+    httpserver.expect_request("/api/v1/tags", query_string="object=Ticket&o_id=81").respond_with_json({"tags": ["vip"]})
+    httpserver.expect_request("/api/v1/tags/add", method="POST").respond_with_json(True, status=201)
+    httpserver.expect_request("/api/v1/tickets/81", method="PUT").respond_with_json({})
+    writing = Writing(
+        key="k", note="Response is due at 18:00.", mark=MARK, priority="2 normal", assignee="emma@desk.example",
+        due=datetime(2031, 7, 7, 18, 0, tzinfo=UTC), tags=("vip", "sla"),
+    )  # fmt: skip
+    done = await zammad(httpserver, due_field="sla_due").write("81", writing)
+    sent = [
+        (request.method, request.path, request.get_json()) for request, _ in httpserver.log if request.method != "GET"
+    ]
+    assert sent == [
+        ("PUT", "/api/v1/tickets/81", {"priority": "2 normal", "owner": "emma@desk.example", "sla_due": "2031-07-07T18:00:00.000Z"}),
+        ("POST", "/api/v1/tags/add", {"item": "sla", "object": "Ticket", "o_id": 81}),
+        (
+            "POST", "/api/v1/ticket_articles",
+            {
+                "ticket_id": 81, "subject": "Pactkeeper", "body": f"Response is due at 18:00.\n\n{MARK}",
+                "content_type": "text/plain", "type": "note", "internal": True,
+            },
+        ),
+    ]  # fmt: skip
+    assert done == "priority, owner, sla_due, tag sla, an internal note"
+
+
+async def test_what_stands_there_already_is_not_written_again(httpserver: HTTPServer) -> None:
+    serve(httpserver)
+    httpserver.expect_request("/api/v1/tags").respond_with_json({"tags": ["sla"]})
+    same = Writing(
+        key="k", note="Response is due at 18:00.", mark=MARK, priority="3", assignee="jacob@desk.example", tags=("sla",)
+    )
+    assert await zammad(httpserver).write("81", same) == "nothing that was not there"
+    assert {request.method for request, _ in httpserver.log} == {"GET"}
+
+
+async def test_a_note_whose_answer_was_lost_is_not_written_twice(httpserver: HTTPServer) -> None:
+    articles = serve(httpserver)
+    del articles[6]
+    lost: list[Any] = []
+
+    def accept(request: Request) -> Response:
+        lost.append(request.json)
+        articles.append(request.json)
+        return Response(status=504)
+
+    httpserver.expect_oneshot_request("/api/v1/ticket_articles", method="POST").respond_with_handler(accept)
+    note = Writing(key="k", note="Response is due at 18:00.", mark=MARK)
+    with pytest.raises(HelpdeskUnavailable):
+        await zammad(httpserver).write("81", note)
+    assert await zammad(httpserver).write("81", note) == "nothing that was not there"
+    assert sum(MARK in str(one["body"]) for one in articles) == len(lost) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, HelpdeskRefused), (403, HelpdeskRefused), (429, HelpdeskUnavailable), (503, HelpdeskUnavailable)]
+)  # fmt: skip
+async def test_its_refusals_and_its_failures_are_told_apart(
+    httpserver: HTTPServer, status: int, error: type[Exception]
+) -> None:
+    httpserver.expect_request("/api/v1/tickets/81").respond_with_data("", status=status, headers={"retry-after": "30"})
+    with pytest.raises(error) as raised:
+        await zammad(httpserver).write("81", Writing(key="k", priority="3"))
+    if status == 429:
+        assert raised.value.retry_after == 30  # type: ignore[attr-defined]
+    assert "a token" not in str(raised.value)
+
+
+async def test_check_says_as_whom(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/api/v1/users/me").respond_with_json({"id": 20, "email": "pactkeeper@desk.example"})
+    httpserver.expect_request("/api/v1/tickets/search").respond_with_json(
+        {"tickets": [], "tickets_count": 0, "assets": {}}
+    )
+    assert (await zammad(httpserver).check()).startswith("Zammad lets us read as pactkeeper@desk.example (20)")

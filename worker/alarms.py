@@ -1,0 +1,35 @@
+"""Alarms of the installation itself: told to whoever is on duty, in their own way, once under a key."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from activities.courier import Courier
+from activities.message import ChannelRefused, ChannelUnavailable, Message
+from activities.policies import Policies
+from sla.roster import Roster
+from worker import letters
+
+ABOUT = "installation"
+"""What an alarm is about, where a notice names its incident."""
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """Needs the team, and the courier."""
+
+    policies: Policies
+    courier: Courier
+
+    async def tell(self, key: str, sentence: str) -> None:
+        """Tell whoever is on duty, else the fallback. What their channel does not take goes to the log."""
+        now, team = datetime.now(UTC), self.policies.team()
+        roster = Roster.around(team, now)
+        person = roster.recipient(roster.first_on_duty(now) or team.fallback)
+        message = Message(
+            key=f"{ABOUT}/{key}", incident=ABOUT, kind="alarm", channel=person.channel, to=(letters.address(person),),
+            subject=sentence[:200], text=sentence, at=now, quiet=True,
+        )  # fmt: skip
+        try:
+            await self.courier.send(message)
+        except (ChannelRefused, ChannelUnavailable) as error:
+            await self.courier.fall_back(message, str(error))
