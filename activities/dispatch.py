@@ -27,6 +27,8 @@ from sla.account import AccountState
 from sla.events import AccountDelivery, AccountLedger, Delivery
 from sla.incident import IncidentState
 
+MOST_SAID = 512 * 1024
+"""Bytes that one signal carries at most: Temporal takes no more than 2 MiB, and a ticket's whole story may be larger."""
 MAX_LINKS = 200
 """A ticket that is closed and taken up again more often than this is a loop of some helpdesk's rules."""
 
@@ -64,8 +66,8 @@ async def deliver(
 ) -> str:
     """Bring a word to its incident, or several of one ticket at once; the id of the workflow that took them.
 
-    Returns only after Temporal acknowledged. With `policies`, an incident that these words open starts with all its
-    attributes, which spares it a paid upsert.
+    Returns only after Temporal acknowledged; very many words go in several signals, in their order. With `policies`, an
+    incident that these words open starts with all its attributes, which spares it a paid upsert.
 
     Raises:
         RPCError: Temporal did not acknowledge; the same word may be sent again, its key makes it count once.
@@ -73,13 +75,38 @@ async def deliver(
     """
     if policies is not None and not await policies.readable():
         policies = None
-    words = [word] if isinstance(word, Delivery) else list(word)
+    state = IncidentState(
+        source=source, ticket=ticket, customer=customer, contract=contract, playbook=playbook, link=first_link
+    )
+    for words in portions([word] if isinstance(word, Delivery) else word):
+        state = await _said(client, state, words, task_queue, policies)
+    return names.incident_id(source, ticket, state.link)
+
+
+def portions(words: Sequence[Delivery]) -> list[list[Delivery]]:
+    """The words in order, as many together as one signal carries; at least one of them, however long."""
+    made, size = [list(words[:1])], 0
+    if len(words) < 2:
+        return made
+    for i, word in enumerate(words):
+        own = len(word.model_dump_json().encode("utf-8", "replace"))
+        if i and size + own > MOST_SAID:
+            made.append([word])
+            size = own
+        else:
+            made[-1] += [word] if i else []
+            size += own
+    return made
+
+
+async def _said(
+    client: Client, first: IncidentState, words: list[Delivery], task_queue: str, policies: Policies | None
+) -> IncidentState:
+    """One signal, to the first link of the ticket that is not closed: how that began, or would have."""
     signal, said = (names.DELIVER, words[0]) if len(words) == 1 else (names.DELIVER_ALL, Words(words=tuple(words)))
-    for link in range(first_link, MAX_LINKS + 1):
-        id = names.incident_id(source, ticket, link)
-        state = IncidentState(
-            source=source, ticket=ticket, customer=customer, contract=contract, playbook=playbook, link=link
-        )
+    for link in range(first.link, MAX_LINKS + 1):
+        state = first.model_copy(update={"link": link})
+        id = names.incident_id(state.source, state.ticket, link)
         try:
             await client.start_workflow(
                 names.INCIDENT_WORKFLOW,
@@ -91,14 +118,14 @@ async def deliver(
                 start_signal=signal,
                 start_signal_args=[said],
                 search_attributes=foreseen(policies, state, words),
-                static_summary=_summary(ticket, customer),
+                static_summary=_summary(state.ticket, state.customer),
                 static_details=HOW_TO_READ,
             )
         except WorkflowAlreadyStartedError:
             continue
-        return id
+        return state
     raise TooManyLinks(
-        f"ticket {ticket} was closed and taken up again {MAX_LINKS} times; look for a loop in the helpdesk's rules"
+        f"ticket {first.ticket} was closed and taken up again {MAX_LINKS} times; look for a loop in the helpdesk's rules"
     )
 
 

@@ -11,6 +11,10 @@ UPDATE: Final = "update"
 """A message of this kind says nothing new: it brings up to date what a channel shows of an incident."""
 
 
+OVER: Final = ("resolved", "closed")
+"""Phases in which nobody is to be paged any more."""
+
+
 class Address(BaseModel):
     """Somebody to tell: their id, their name where known, and the address within the channel."""
 

@@ -138,6 +138,8 @@ class _Sending:
         over = _moment(state.get("resolved_at"))
         if over is not None and self.message.at <= over:
             return "not sent: it was resolved after this fell due, and a trigger would page anew"
+        if over is not None and self.message.kind in _INFORMS:
+            raise ChannelRefused("PagerDuty would page anew for what is resolved, and this notice only informs")
         if self.message.quiet and (over is not None or "triggered_at" not in state):
             raise ChannelRefused("PagerDuty would wake somebody, and this notice is to wake nobody")
         done = await self._enqueue("trigger", trigger(self.message))
@@ -151,6 +153,9 @@ class _Sending:
 
     async def _update(self, state: Mapping[str, Any], at: str) -> str:
         if self.message.data.get("phase") in OVER:
+            triggered = _moment(state.get("triggered_at"))
+            if triggered is not None and triggered > self.message.at:
+                return "not resolved: it was triggered again since"
             # Before PagerDuty hears of it: from here on no earlier notice may open the alert again.
             await self._remember(dict(state) | {"resolved_at": at})
             return await self._enqueue("resolve", {})

@@ -1,6 +1,7 @@
 """The reconciler of the connected helpdesks: reads by their API what changed, and feeds what the webhooks missed."""
 
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from temporalio.service import RPCError
 from activities import dispatch
 from activities.beating import beating
 from activities.calls import ReadSource, ReadTicket, SourceRead
-from activities.helpdesks.client import Helpdesk, HelpdeskRefused, HelpdeskUnavailable
+from activities.helpdesks.client import REFUSED, Helpdesk, HelpdeskRefused, HelpdeskUnavailable
 from activities.policies import Policies
 from records.sources import SourceStore
 from sla import names
@@ -24,6 +25,8 @@ from sla.intake import Source, Unusable
 OVERLAP = timedelta(minutes=5)
 """So far before the last moment read the next round begins: a helpdesk's search may be behind its tickets."""
 BEAT = 10.0
+REMEMBERED = 20_000
+"""So many words are known to have been brought, and are not brought again by the rounds that overlap."""
 LATER = timedelta(minutes=15)
 """What is refused for lack of a right is asked again when somebody may have given it."""
 
@@ -67,6 +70,7 @@ class SourceActivities:
     alarm: Callable[[str, str], Awaitable[None]] | None = None
     """Tells somebody of a sentence, once under its key."""
     now: Callable[[], datetime] = field(default=_now)
+    _known: OrderedDict[tuple[str, str, str], None] = field(default_factory=OrderedDict)
 
     @activity.defn(name=names.RECONCILE_SOURCE)
     async def reconcile_source(self, asked: ReadSource) -> SourceRead:
@@ -85,12 +89,14 @@ class SourceActivities:
         state = await self.states.get(source.name)
         assert state is not None
         begun = self.now()
-        since = state.read_to - OVERLAP if state.read_to is not None else state.since
-        progress = _Progress(source.name)
+        since = min(state.read_to, begun) - OVERLAP if state.read_to is not None else state.since
+        progress = _Progress(source.name, begun)
         try:
             async with beating(lambda: activity.heartbeat(progress.read, progress.words), BEAT):
                 async for ticket in desk.changed(since):
                     await self._bring(source, ticket, progress)
+            if progress.refused is not None and not progress.read:
+                raise progress.refused  # Nothing else came: it may be the account that lacks the right.
         except HelpdeskUnavailable as error:
             await self._note(source, progress.to, f"broke off: {error}")
             raise _later(error) from None
@@ -111,6 +117,7 @@ class SourceActivities:
             f", {progress.failed} not read: {progress.why}" if progress.failed else ""
         )
         await self._note(source, to, said)
+        await self._lament(source, progress)
         return SourceRead(read=progress.read, words=progress.words, failed=progress.failed, to=to, said=said)
 
     @activity.defn(name=names.READ_TICKET)
@@ -121,28 +128,35 @@ class SourceActivities:
         if source is None or desk is None:
             said = f"{asked.source} tells too little by its webhooks, and its API is not set up; add url and token"
             raise ApplicationError(said, type="HelpdeskNotSetUp", next_retry_delay=LATER)
-        progress = _Progress(source.name)
+        progress = _Progress(source.name, self.now())
         try:
             ticket = await desk.ticket(asked.ticket)
         except HelpdeskUnavailable as error:
             raise _later(error) from None
         except HelpdeskRefused as error:
+            progress.fails(str(error))
+            await self._lament(source, progress)
             raise ApplicationError(str(error), type="HelpdeskRefused", next_retry_delay=LATER) from None
         if ticket is not None:
             await self._bring(source, ticket, progress)
+        await self._lament(source, progress)
         return progress.words
 
     async def _bring(self, source: Source, ticket: dict[str, Any], progress: "_Progress") -> None:
+        if isinstance(refused := ticket.get(REFUSED), HelpdeskRefused):
+            progress.refused = refused
+            progress.fails(str(refused))
+            return
         await self.policies.fresh()
         try:
             heard = self.hear(source, ticket, self.now())
         except Unusable as error:
             progress.fails(error.sentence)
             return
-        if heard is not None and heard.words:
+        if heard is not None and (new := self._new(source, heard)):
             try:
                 await dispatch.deliver(
-                    self.client, source.name, heard.ticket, heard.customer, heard.words,
+                    self.client, source.name, heard.ticket, heard.customer, new,
                     task_queue=activity.info().task_queue, policies=self.policies,
                 )  # fmt: skip
             except dispatch.TooManyLinks as error:
@@ -150,9 +164,29 @@ class SourceActivities:
                 return
             except RPCError as error:
                 raise ApplicationError(error.message, type="TemporalUnavailable") from None
-            progress.words += len(heard.words)
+            self._remember(source, heard)
+        progress.words += 0 if heard is None else len(heard.words)
         progress.read += 1
         progress.reaches(ticket.get("_changed"))
+
+    def _new(self, source: Source, heard: Heard) -> list[Delivery]:
+        """What Temporal has not had from here: each word for a closed incident would cost a link of its ticket."""
+        return [one for one in heard.words if (source.name, heard.ticket, one.key) not in self._known]
+
+    def _remember(self, source: Source, heard: Heard) -> None:
+        for one in heard.words:
+            name = (source.name, heard.ticket, one.key)
+            self._known[name] = None
+            self._known.move_to_end(name)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+    async def _lament(self, source: Source, progress: "_Progress") -> None:
+        """Tell somebody, once a day, of tickets that can't be read: they keep no other back, so nobody else would."""
+        if progress.failed and self.alarm is not None:
+            which = f"{progress.failed} tickets of {source.title or source.name} can't be read"
+            said = f"{which}: {progress.why}; look at them there, for their clocks may not run"
+            await self.alarm(f"source/{source.name}/unread/{self.now():%Y-%m-%d}", said)
 
     async def _note(self, source: Source, to: datetime | None, said: str) -> None:
         await self.states.read(source.name, source.kind, to, self.now(), said)
@@ -172,11 +206,13 @@ class SourceActivities:
 @dataclass
 class _Progress:
     source: str
+    begun: datetime
     read: int = 0
     words: int = 0
     failed: int = 0
     why: str = ""
     to: datetime | None = None
+    refused: HelpdeskRefused | None = None
 
     def fails(self, why: str) -> None:
         """A ticket that can't be read."""
@@ -184,13 +220,13 @@ class _Progress:
         _log.warning("a ticket of %s can't be read: %s", self.source, why)
 
     def reaches(self, changed: Any) -> None:
-        """All that changed up to here is read."""
+        """All that changed up to here is read; what lies ahead of us (a ticket's date may) must hide nothing that comes."""
         try:
             at = datetime.fromisoformat(changed)
         except (TypeError, ValueError):
             return
-        if at.tzinfo is not None and (self.to is None or at > self.to):
-            self.to = at
+        if at.tzinfo is not None:
+            self.to = max(filter(None, (self.to, min(at, self.begun))))
 
 
 def _later(error: HelpdeskUnavailable) -> ApplicationError:

@@ -139,6 +139,15 @@ class BundleStore:
                 found[by_recipient[channel, id]].append((recipient, message))
         return found
 
+    async def call_off(self, begins: str, incident: str, at: datetime) -> list[Said]:
+        """The unsent parts of an incident in bundles whose ids begin so; nobody else gets them from now on."""
+        of_it = NoticePart.incident == incident, NoticePart.sent_at.is_(None)
+        theirs = NoticePart.bundle.startswith(begins, autoescape=True), *of_it
+        async with self._engine.begin() as connection:
+            taken = update(NoticePart).where(*theirs).values(sent_at=at)
+            rows = await connection.execute(taken.returning(NoticePart.recipient, NoticePart.message))
+            return [(recipient, message) for recipient, message in rows]
+
     async def sent(self, piles: Sequence[Pile], at: datetime) -> None:
         """Remember that piles of one bundle were said."""
         async with self._engine.begin() as connection:

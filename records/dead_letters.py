@@ -12,7 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from records.models import DeadLetter
 
-MAX_BODY = 64 * 1024
+MAX_BODY = 5 * 1024 * 1024
+"""Characters: as much as any hook takes, for what is cut can't be taken again."""
+LISTED = 64 * 1024
+"""Characters of each body that a list of letters holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,11 @@ class DeadLetterStore:
     async def list(self, limit: int = 50, *, handled: bool = False, source: str | None = None) -> list[Letter]:
         """Those that wait, the newest first, at most `limit`; with `handled` also those that were seen to.
 
-        `source` is `KIND/NAME`, or the name alone.
+        Of long bodies the beginning (`LISTED`); `get` has them whole. `source` is `KIND/NAME`, or the name alone.
         """
-        asked = select(DeadLetter.__table__).order_by(DeadLetter.received_at.desc(), DeadLetter.id).limit(limit)
+        columns = [column for column in DeadLetter.__table__.columns if column.name != "body"]
+        beginning = func.substr(DeadLetter.body, 1, LISTED).label("body")
+        asked = select(*columns, beginning).order_by(DeadLetter.received_at.desc(), DeadLetter.id).limit(limit)
         if not handled:
             asked = asked.where(DeadLetter.handled_at.is_(None))
         if source is not None:

@@ -163,7 +163,7 @@ class DeadLetter(Base):
     subject: Mapped[str] = mapped_column(Text)
     """What it is about, such as a customer's id that nobody knows."""
     body: Mapped[str] = mapped_column(Text)
-    """At most 64 KiB of what was sent."""
+    """What was sent, as much as any hook takes."""
     handled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     handled_how: Mapped[str | None] = mapped_column(Text)
 

@@ -14,9 +14,10 @@ from sla.clock import Clock, clocks
 from sla.events import Entry, Ledger
 from sla.facts import Facts, gather
 from sla.ladder import rungs
-from sla.owed import climbed, one_time, updates, withdrawals
+from sla.owed import climbed, one_time, withdrawals
 from sla.policy import PinnedContract
 from sla.steps import Planned, Step
+from sla.turns import updates
 
 FIRST = {"acknowledgement": 0, "withdrawal": 1}
 """Of the steps of one moment, these come first: what is withdrawn is withdrawn before it is told anew."""

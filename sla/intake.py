@@ -6,6 +6,7 @@ which events it tells, with the source's own times, under keys that are the same
 
 import base64
 import binascii
+import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,8 @@ from sla.roster import MemberId
 
 PAST = timedelta(days=400)
 AHEAD = timedelta(hours=24)
+OLDEST = timedelta(days=20 * 365)
+"""No ticket is older: a time before that is nonsense, such as the epoch."""
 WINDOW = timedelta(minutes=5)
 """How far a signed timestamp may lie from our clock, either way."""
 MOST_SIGNATURES = 8
@@ -259,10 +262,21 @@ def in_window(stamp: datetime | None, now: datetime) -> None:
         raise BadSignature("the timestamp is missing or outside the window")
 
 
+def nudge_id(hook: Hook) -> str:
+    """The id of a delivery whose body reads the same for each change of a ticket: its digest, and its second.
+
+    By the body alone the second change within minutes would pass for a repetition of the first; a repetition that is taken
+    for a change is looked at once more, and nothing comes of it.
+    """
+    return f"{hashlib.sha256(hook.raw).hexdigest()[:24]}-{hook.received.astimezone(UTC):%Y%m%dT%H%M%S}"
+
+
 def moment(told: Any, received: datetime, *, unit: Literal["s", "ms"] = "s") -> datetime:
     """An instant as a source writes it: ISO 8601 with its offset (`Z`, `+00:00`, `+0000`), or a number since the epoch.
 
-    What can't be read, carries no offset, or lies absurdly far off (400 days back, 24 hours ahead) counts as `received`.
+    What can't be read, carries no offset, or lies absurdly far off (20 years back, 24 hours ahead) counts as `received`.
+    What lies more than 400 days back counts as that old, in the order in which it happened: an old ticket's last word must
+    not come before its first.
     """
     at: datetime | None = None
     try:
@@ -270,8 +284,10 @@ def moment(told: Any, received: datetime, *, unit: Literal["s", "ms"] = "s") -> 
             at = datetime.fromisoformat(told.strip())
         elif isinstance(told, int | float) and not isinstance(told, bool):
             at = datetime.fromtimestamp(told / (1000 if unit == "ms" else 1), UTC)
-        if at is None or at.tzinfo is None or not received - PAST <= at <= received + AHEAD:
+        if at is None or at.tzinfo is None or not received - OLDEST <= at <= received + AHEAD:
             return received
+        if at < received - PAST:
+            return received - PAST - (received - PAST - at) / 10_000  # within that day, and in order
     except (ValueError, OverflowError, OSError):
         return received
     return at
@@ -315,6 +331,12 @@ def marked(text: str | None) -> bool:
 def mail_reference(source: str, ticket: str, domain: str) -> str:
     """The id that our own mails about a ticket carry in `References` (RFC 5322), so that an answer to them finds it."""
     return f"<ticket.{source}.{ticket}@{domain}>"
+
+
+def beginning(text: str | None) -> str:
+    """How a text begins, without empty lines and at most 400 characters: over more a pattern may be at work for hours."""
+    lines = (line.strip() for line in (text or "")[:4000].split("\n"))
+    return "\n".join(line for line in lines if line)[:400]
 
 
 def text_of(value: Any, limit: int = 320) -> str | None:

@@ -19,22 +19,6 @@ WAKES = ("opened", "priority_changed", "reopened", "restored", "authorized")
 
 AFTER_HOURS_US = 15 * 60 * 1_000_000
 """So long after closing time somebody is told aloud of what fell due within it."""
-LIVE = frozenset({"slack", "pagerduty"})
-"""Channels on which a message shows how its incident stands."""
-TURNS = frozenset(
-    {
-        "acknowledged",
-        "assigned",
-        "priority_changed",
-        "waiting_on_customer",
-        "resolved",
-        "reopened",
-        "closed",
-        "restored",
-        "dispositioned",
-    }
-)
-"""Words that change what such a message shows."""
 
 
 def one_time(contract: Contract, facts: Facts, phase: str, runs: Sequence[Clock], now: int) -> list[Step]:
@@ -103,24 +87,6 @@ def withdrawals(playbook: Playbook, clocks: Iterable[Clock], facts: Facts) -> li
                      speaks_when_suspended=True, quiet_until=None if clock is None else _quiet_until(clock, to_us(at)))
             )  # fmt: skip
     return owed
-
-
-def updates(facts: Facts) -> list[Step]:
-    """What was told on a channel that shows a state, and what we write into helpdesks, follows each turn: once for the newest."""
-    shown = [
-        step.done is not None and any(notice.channel in LIVE for notice in step.done.notices) for step in facts.steps
-    ]
-    since = next((step.at for step, live in zip(facts.steps, shown, strict=True) if live), None)
-    if facts.read.writes:
-        since = 0
-    turned = [line for line in facts.entries if line.event.event in TURNS and to_us(line.received_at) >= (since or 0)]
-    if since is None or not turned:
-        return []
-    newest = max(turned, key=lambda line: line.received_at)
-    last = facts.begun("update")
-    if last is not None and (last.done is None or last.what.of == newest.key):
-        return []
-    return [_told("update", newest.received_at, None, (), of=newest.key, number=_number(facts, "update"))]
 
 
 def _opening(contract: Contract, facts: Facts) -> list[Step]:

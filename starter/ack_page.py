@@ -21,6 +21,7 @@ from starter.commands import send
 from starter.commands.failures import RefusalError
 from starter.commands.find import find, parts
 from starter.commands.query import query
+from starter.openapi import TEXT, answer, page, ref
 from starter.port import Unavailable
 
 RETRY_AFTER: Final = 30
@@ -60,8 +61,14 @@ class AckPages:
     def router(self) -> APIRouter:
         """`GET` and `POST /ack/{token}`."""
         router = APIRouter()
+        asked = {200: answer("A page with one button.", html=TEXT), 404: answer("The link can't be used.", html=TEXT)}
+        taken = asked | {
+            200: answer("It is theirs.", html=TEXT),
+            409: answer("The incident refuses.", html=TEXT),
+            503: answer("Nobody answers just now.", ref("Refusal"), html=TEXT),
+        }
 
-        @router.get("/ack/{token}")
+        @router.get("/ack/{token}", **page("ask", "The page of a notice's link", asked, tag="links"))
         async def ask(token: str) -> HTMLResponse:
             """A page with one button."""
             try:
@@ -73,7 +80,7 @@ class AckPages:
                 200, f"Take {ticket}?", f"From then on it is {person}'s, and nobody else is looked for.", ticket
             )
 
-        @router.post("/ack/{token}")
+        @router.post("/ack/{token}", **page("take", "Take the incident", taken, tag="links"))
         async def take(token: str) -> HTMLResponse:
             """Take it."""
             now = self.now()
@@ -112,6 +119,10 @@ class TemporalTakers:
                     told = await query(found.handle, found.handle.id, names.STATUS, at.isoformat())
                     if _has_it(told, person):
                         return False
+                    if before := _taken_by(told, person):
+                        key = (
+                            f"{key}:{before}"  # somebody else took it since; under its old key nothing would come of it
+                        )
             said = send.word(Delivery, Acknowledged(by=person), at, key)
             await send.act(self.client, found, "acknowledge", said, late=False)
         except RefusalError as error:
@@ -126,10 +137,14 @@ class TemporalTakers:
 
 
 def _has_it(told: dict[str, object], person: str) -> bool:
+    return _taken_by(told, person) > 0 and told.get("assignee") == person
+
+
+def _taken_by(told: dict[str, object], person: str) -> int:
+    """How often a person has taken the incident so far."""
     log = told.get("log")
     lines = log if isinstance(log, list) else []
-    taken = any(line.get("event") == "acknowledged" and line.get("by") == person for line in lines)
-    return taken and told.get("assignee") == person
+    return sum(line.get("event") == "acknowledged" and line.get("by") == person for line in lines)
 
 
 def _ticket(incident: str) -> str:

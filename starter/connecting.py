@@ -16,6 +16,7 @@ GENERIC: Final = "generic"
 BASE_VARIABLE: Final = "PACTKEEPER_URL"
 LOCAL: Final = "http://127.0.0.1:8400"
 """Where the web intake of `pactkeeper up` listens, unless its port was taken."""
+EXAMPLE: Final = "# An example: `pactkeeper connect` writes over this file as long as this line stands in it."
 SHORTEST: Final = 20
 """Characters: what the file of secrets takes at the least."""
 _FENCE = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
@@ -85,6 +86,14 @@ SETUPS: Final[Mapping[str, Kind]] = {
 def fresh_secret(kind: str) -> str:
     """A secret of ours for a kind, long enough for every scheme, of characters that every form takes."""
     return new_secret() if kind == GENERIC else chance.token_urlsafe(32)
+
+
+def example(file: Path) -> bool:
+    """Whether a source's file is still the example that came with Pactkeeper, which may be written over."""
+    try:
+        return EXAMPLE in file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def hook(base: str, kind: str, name: str, secret: str | None) -> str:

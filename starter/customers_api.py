@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -26,6 +27,7 @@ from records.policy_faults import dotted, first_fault
 from records.yaml_lines import Path, plain
 from sla.customer import Customer
 from starter.hook_bodies import Refused, parse, raw_body
+from starter.openapi import TOKEN, answer, body, obj, page, ref
 
 LIMIT: Final = 256 * 1024
 PATIENCE: Final = 5.0
@@ -46,10 +48,22 @@ class CustomersApi:
     def router(self) -> APIRouter:
         """The pages."""
         made = APIRouter(prefix="/api/customers", dependencies=[Depends(self.known)])
-        made.get("")(self.every)
-        made.get("/{id:path}")(self.one)
-        made.put("/{id:path}")(self.put)
-        made.delete("/{id:path}")(self.remove)
+        said = partial(page, tag="customers", who=TOKEN)
+        shown, flag = ref("Customer"), {"type": "boolean"}
+        every = answer("The customers, by their ids.", obj(customers={"type": "array", "items": shown}))
+        kept = answer(
+            "It is kept. `account_told`: whether its account knows; null: there was nothing to tell.",
+            obj(changed=flag, account_told={"type": ["boolean", "null"]}, customer=shown),
+        )
+        sends = body("The customer, wholly; `id` may be left out.", ref("CustomerGiven"))
+        made.get("", **said("list_customers", "All customers", {200: every}, 401, 503))(self.every)
+        one, gone = answer("It, with all its fields.", shown), answer("It is forgotten.")
+        made.get("/{id:path}", **said("get_customer", "One customer", {200: one}, 401, 404, 503))(self.one)
+        put = said("keep_customer", "Keep a customer", {200: kept, 201: kept}, 401, 409, 422, 503, sends=sends)
+        made.put("/{id:path}", **put)(self.put)
+        made.delete("/{id:path}", **said("forget_customer", "Forget a customer", {204: gone}, 401, 404, 503))(
+            self.remove
+        )
         return made
 
     async def every(self) -> JSONResponse:

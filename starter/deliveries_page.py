@@ -28,6 +28,7 @@ from sla.intake import BadSignature, Hook, Source, bearer
 from starter.commands.terminal import from_now
 from starter.hook_bodies import Refused, raw_body
 from starter.letter_office import NotSeenTo
+from starter.openapi import TEXT, answer, body, obj, one, page, query, refused
 from starter.outcomes import MEANS
 from starter.port import NotKept, Unavailable
 from starter.source_rows import source_lines
@@ -68,8 +69,37 @@ class DeliveriesPage:
     def router(self) -> APIRouter:
         """The page, and what its buttons do."""
         made = APIRouter(prefix="/deliveries", dependencies=[Depends(self.known)])
-        made.get("")(self.look)
-        made.post("/letters/replay")(self.replay)
+        said = partial(page, tag="deliveries", who=("token", "password", "header"))
+        rows = {"type": "array", "items": {"type": "object"}}
+        facts = obj(
+            fault={"type": ["string", "null"]},
+            sources=rows,
+            letters=rows,
+            waiting={"type": "integer", "minimum": 0},
+            deliveries=rows,
+        )
+        limit = {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT}
+        asks = [
+            query("source", "`KIND/NAME`, or `NAME` alone.", TEXT),
+            query("outcome", "What became of it.", {"enum": [*MEANS, ""]}),
+            query("ticket", "Its number there.", TEXT),
+            query("limit", "So many, the newest first.", limit),
+        ]
+        shown = {200: answer("JSON for whoever accepts that and no HTML.", facts, html=TEXT)}
+        made.get("", **said("list_deliveries", "What the sources sent", shown, 401, 422, 503, parameters=asks))(
+            self.look
+        )
+        not_done = {
+            "anyOf": [obj(id=TEXT, done=one(False), error=TEXT), refused(503)["content"]["application/json"]["schema"]]
+        }
+        answers = {
+            200: answer("What became of it.", obj(id=TEXT, done=one(True), how=TEXT), html=TEXT),
+            409: answer("It stays as it is; the sentence says why.", not_done, html=TEXT),
+            503: answer("Temporal or the database does not answer just now.", not_done, html=TEXT),
+        }
+        form = body("The letter.", obj("proof", id=TEXT, proof=TEXT), media=("application/x-www-form-urlencoded",))
+        replay = said("replay_letter", "Replay a dead letter", answers, 401, 403, sends=form)
+        made.post("/letters/replay", **replay)(self.replay)
         return made
 
     async def known(self, request: Request) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 
 from records.shelf import Shelf
 from starter.doctor_channels import channels
-from starter.doctor_here import database, policies, templates, web_intake
+from starter.doctor_here import database, policies, templates, web_intake, without_temporal
 from starter.doctor_sources import source, strays
 from starter.doctor_temporal import temporal
 from starter.findings import INSTALLATION, Finding, tried
@@ -28,6 +28,8 @@ async def examine(home: Home, name: str | None = None, web: str | None = None) -
         }
         for what, check in checks.items():
             told += await tried(INSTALLATION, what, check)
+    else:
+        told += await tried(INSTALLATION, "web intake", partial(without_temporal, where))
     for path in shelf.paths("source"):
         if name in (None, path.stem):
             told += await tried(path.stem, "source", partial(source, home, shelf, path, where))

@@ -1,6 +1,5 @@
 """Whether what lies on this machine is as it should be: the database, the policies, the web intake."""
 
-import json
 import os
 from pathlib import Path
 
@@ -85,8 +84,21 @@ async def web_intake(where: str) -> list[Finding]:
         return [_line("web intake", "failure", f"something else answers at {where}", remedy)]
     if ready.status == 200:
         return [_line("web intake", "ok", f"{where} answers, with Temporal behind it"), *await _from_outside()]
-    why = _error(ready.body)
-    return [_line("web intake", "failure", f"{where} answers, but takes nothing{why}", "see to Temporal first")]
+    return [_alone(where)]
+
+
+async def without_temporal(where: str) -> list[Finding]:
+    """A line where our own web intake answers, and Temporal does not."""
+    try:
+        alive, ready = await ask("GET", f"{where}/healthz"), await ask("GET", f"{where}/readyz")
+    except Silent:
+        return []
+    return [_alone(where)] if alive.status == 200 and ready.status == 503 else []
+
+
+def _alone(where: str) -> Finding:
+    says = f"{where} answers, without Temporal: what the sources send waits in the records, all else is put off"
+    return _line("web intake", "failure", says, "see to Temporal first")
 
 
 async def _from_outside() -> list[Finding]:
@@ -105,13 +117,6 @@ async def _from_outside() -> list[Finding]:
         return [_line("address", "ok", f"{url} leads to our web intake")]
     do = f"look at the proxy before it; where it can be reached only from outside, that is no fault: {BASE_VARIABLE}"
     return [_line("address", "warning", f"{url} {why}, as seen from here", do)]
-
-
-def _error(body: bytes) -> str:
-    try:
-        return f": {json.loads(body)['error']}"
-    except (ValueError, KeyError, TypeError):
-        return ""
 
 
 def _line(what: str, state: State, says: str, do: str = "") -> Finding:

@@ -25,6 +25,8 @@ from starter.secrets_file import file_of
 from starter.sources import KINDS
 from starter.way_in import way_in
 
+BROKEN = ("broke off", "refused")
+"""How the sentence about a round begins that did not come to its end."""
 LONG_ENOUGH = 24
 """Characters of a secret that nobody guesses."""
 
@@ -40,6 +42,8 @@ async def source(home: Home, shelf: Shelf, path: Path, web: str) -> list[Finding
     if kept.secrets:
         found += await tried(told.name, "way in", partial(way_in, home, told, kept, web))
     found += await tried(told.name, "API", partial(api, told, kept))
+    found += unnamed(told)
+    found += await tried(told.name, "customers", partial(_customers, home, told))
     found += await tried(told.name, "last heard", partial(_heard, home, told))
     return found
 
@@ -92,7 +96,7 @@ async def api(told: Source, kept: SourceSecrets) -> list[Finding]:
         return [line("warning", "none is set up: what a webhook misses stays missed, and nothing is written back", do)]
     account = Account(told.url.rstrip("/"), kept.user, kept.token, told.due_field)
     if not kept.token:
-        do = f"put it under sources.{told.name} of hook-secrets.yaml, as `token:`"
+        do = f"`pactkeeper connect rotate {told.name} --token-file FILE{' --user USER' if setup.api.user else ''}` puts it in"
         return [line("failure", f"its {setup.api.token} is missing", do)]
     client = helpdesk(told.kind, account)
     assert client is not None
@@ -113,6 +117,15 @@ async def api(told: Source, kept: SourceSecrets) -> list[Finding]:
     )
 
 
+def unnamed(told: Source) -> list[Finding]:
+    """Whether assignees are to be written back, and nobody is named there."""
+    if told.agents or "assignee" not in told.writes:
+        return []
+    says = "`writes` names assignees, and `agents` nobody, so that none is ever written"
+    do = f"list the team's members under `agents` in its file, as {_page(told.kind)} shows"
+    return [Finding(told.name, "agents", "warning", says, do)]
+
+
 def _give(seconds: float) -> timedelta:
     """A header tells whole seconds, and the way there and back takes its time."""
     return timedelta(seconds=0.5 + seconds / 2)
@@ -120,6 +133,20 @@ def _give(seconds: float) -> timedelta:
 
 def _page(kind: str) -> str:
     return f"docs/sources/{kind}.md"
+
+
+async def _customers(home: Home, told: Source) -> list[Finding]:
+    """Whether the customers that its file names are there."""
+    if not prepared(home):
+        return []
+    named = {told.customer, *told.organisations.values(), *told.domains.values()} - {None}
+    async with recorded(home) as kept:
+        there = kept.policies.customers() if await kept.policies.readable() else named
+    do = "`pactkeeper customer set NAME --new` makes one; until then its tickets go to the triage queue"
+    return [
+        Finding(told.name, "customers", "warning", f"its file names {name}, and there is no such customer", do)
+        for name in sorted(str(one) for one in named if one not in there)
+    ]
 
 
 async def _heard(home: Home, told: Source) -> list[Finding]:
@@ -147,7 +174,7 @@ async def _heard(home: Home, told: Source) -> list[Finding]:
         found = [line(long, f"{moment(state.heard_at)} UTC, {from_now(state.heard_at, now)}", do)]
     if state is not None and state.read_at is not None:
         how = f"; {state.read_how}" if state.read_how else ""
-        found.append(
-            Finding(told.name, "last read", "ok", f"{moment(state.read_at)} UTC, {from_now(state.read_at, now)}{how}")
-        )
+        good: State = "warning" if state.read_how.startswith(BROKEN) else "ok"
+        said = f"{moment(state.read_at)} UTC, {from_now(state.read_at, now)}{how}"
+        found.append(Finding(told.name, "last read", good, said))
     return found

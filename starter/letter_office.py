@@ -122,10 +122,12 @@ class LetterOffice:
             held = words_of(letter)
         except (ValueError, KeyError, TypeError):
             raise NotSeenTo(f"{letter.id} holds no words that can be read; look at it, and drop it") from None
-        if held.incident is None:
+        if held.incident is not None:
+            took = await self.dispatch.existing(held.incident, held.words)
+        elif held.words:
             took = await self.dispatch.incident(held.source, held.ticket, held.customer, held.words)
         else:
-            took = await self.dispatch.existing(held.incident, held.words)
+            took = await self.dispatch.read_ticket(held.source, held.ticket)
         return f"{took} has it" if took else "its incident does not run any more"
 
     async def _helpdesk(self, letter: Letter) -> str:

@@ -5,14 +5,13 @@ is made. There is nothing secret in it.
 """
 
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from sla.customer import Customer
-from sla.events import AccountEvent, ContractTerminated, Event, PaymentCurrent, PaymentLapsed
-from sla.events import INCIDENT_EVENTS as OF_TICKETS
+from sla.events import INCIDENT_EVENTS, ContractTerminated, Event, PaymentCurrent, PaymentLapsed
 
 Schema = dict[str, Any]
 JSON, HTML, PLAIN = "application/json", "text/html", "text/plain"
@@ -41,6 +40,8 @@ _REFUSED: Final[Mapping[int, str]] = {
 }
 WITH_BODY: Final = (400, 408, 413, 415)
 """How a body can be refused before it is read."""
+_NOT_OURS: Final = ("Successful Response", "Validation Error")
+"""How FastAPI describes the answers that it makes up."""
 _RETRY: Final[Schema] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
 _TICKET: Final[Schema] = {
     "description": "Its number or name.",
@@ -51,8 +52,15 @@ _MOMENT: Final[Schema] = {
     "format": "date-time",
     "description": "When it happened, at most 400 days ago and 24 hours ahead; left out: now.",
 }
+_OWN: Final[Schema] = {"type": ["string", "null"], "description": "If it is told, then the customer of the address."}
 _WHO: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 120, "pattern": r"\S"}
-_OF_BILLING: Final = (PaymentLapsed, PaymentCurrent, ContractTerminated)
+_KEY: Final[Schema] = {
+    "type": ["string", "null"],
+    "minLength": 1,
+    "maxLength": 200,
+    "description": "Sent twice, it counts once.",
+}
+_PAYMENTS: Final = (PaymentLapsed, PaymentCurrent, ContractTerminated)
 SECURITY: Final[Schema] = {
     "token": {"type": "http", "scheme": "bearer", "description": "A token of `api:` in the file of hook secrets."},
     "password": {"type": "http", "scheme": "basic", "description": "The token as the password, of whatever name."},
@@ -109,6 +117,16 @@ def query(name: str, words: str, schema: Schema) -> Schema:
     return {"name": name, "in": "query", "required": False, "description": words, "schema": schema}
 
 
+STANDARD_WEBHOOKS: Final = (
+    header("webhook-id", "The id of the delivery, the same over its retries; at most 200 characters."),
+    header("webhook-timestamp", "Seconds since 1970, at most five minutes from now."),
+    header(
+        "webhook-signature",
+        "`v1,` and base64 of the HMAC; several, with a space between them, while a secret is changed.",
+    ),
+)
+
+
 def page(
     id: str,
     summary: str,
@@ -142,8 +160,10 @@ class Intake(FastAPI):
                 operation["responses"] = {
                     status: given
                     for status, given in sorted(operation["responses"].items())
-                    if given["description"] not in ("Successful Response", "Validation Error")
+                    if given["description"] not in _NOT_OURS
                 }
+                for given in operation["responses"].values():
+                    given["content"] = {kind: one for kind, one in given.get("content", {}).items() if one["schema"]}
             made["components"] = {"schemas": _shared(), "securitySchemes": SECURITY}
             self.openapi_schema = made
         return self.openapi_schema
@@ -155,16 +175,53 @@ class Intake(FastAPI):
 
 def _shared() -> Schema:
     """The schemas that several pages have."""
+    payments = [
+        ("OfHook", {"customer": _OWN}, ()), ("OfApi", {"customer": _OWN, "key": _KEY}, ()), ("OfBilling", {"customer": _WHO}, ("customer",)),
+    ]  # fmt: skip
     return {
         "Refusal": obj("path", error={"type": "string", "minLength": 1}, path=TEXT),
         **_model(Customer, "Customer", "serialization"),
         **_model(Customer, "CustomerGiven", "validation"),
-        **{f"{kind.__name__}OfTicket": _event(kind, ticket=_TICKET, customer=TEXT) for kind in OF_TICKETS},
-        **{f"{kind.__name__}": _event(kind, "customer", customer=TEXT) for kind in _OF_BILLING},
-        **{f"{kind.__name__}OfCustomer": _event(kind, customer=_WHO) for kind in _OF_BILLING},
+        **{
+            f"Ticket{kind.__name__}": _event(kind, {"ticket": _TICKET, "customer": _OWN}, ("ticket",))
+            for kind in INCIDENT_EVENTS
+        },
+        **{f"{kind.__name__}{by}": _event(kind, more, wanted) for by, more, wanted in payments for kind in _PAYMENTS},
     }
 
 
-TICKET_EVENTS: Final = tuple(ref(f"{kind.__name__}OfTicket") for kind in OF_TICKETS)
-PAYMENT_EVENTS: Final = tuple(ref(kind.__name__) for kind in _OF_BILLING)
-CUSTOMERS_EVENTS: Final = tuple(ref(f"{kind.__name__}OfCustomer") for kind in _OF_BILLING)
+def _event(kind: type[Event], more: Schema, wanted: tuple[str, ...]) -> Schema:
+    """An event as a body: its own fields, when it happened, and what says whose it is."""
+    told = kind.model_json_schema()
+    told["properties"] |= {"at": _MOMENT, "occurred_at": _MOMENT, **more}
+    told["required"] = sorted({*told.get("required", ()), "event", *wanted})
+    made: Schema = _solid(told)
+    return made
+
+
+def _model(model: type[BaseModel], name: str, mode: Literal["validation", "serialization"]) -> Schema:
+    """A model, and those that it is made of, under names that begin with its own."""
+    told = model.model_json_schema(mode=mode, ref_template=f"#/components/schemas/{name}{{model}}")
+    parts = told.pop("$defs", {})
+    if mode == "validation":
+        told["required"] = [field for field in told.get("required", ()) if field != "id"]  # the address has it
+    return {
+        part: _solid(schema) for part, schema in {name: told, **{f"{name}{k}": v for k, v in parts.items()}}.items()
+    }
+
+
+def _solid(schema: Any) -> Any:
+    """A text that may not be empty is trimmed first, so it may not be blank either; a model's own schema does not say so."""
+    if isinstance(schema, list):
+        return [_solid(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: _solid(one) for name, one in schema.items()}
+    blank = made.get("type") == "string" and made.get("minLength") and "pattern" not in made
+    return made | ({"pattern": r"\S"} if blank else {})
+
+
+TICKET_EVENTS: Final = tuple(ref(f"Ticket{kind.__name__}") for kind in INCIDENT_EVENTS)
+HOOK_PAYMENTS, API_PAYMENTS, BILLING_PAYMENTS = (
+    tuple(ref(f"{kind.__name__}{by}") for kind in _PAYMENTS) for by in ("OfHook", "OfApi", "OfBilling")
+)

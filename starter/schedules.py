@@ -58,12 +58,15 @@ async def ensure_schedule(
 
 
 async def ensure_source_schedules(
-    client: Client, sources: Iterable[Source], *, task_queue: str = names.TASK_QUEUE
+    client: Client, sources: Iterable[Source] | None, *, task_queue: str = names.TASK_QUEUE
 ) -> None:
     """See to it that every connected helpdesk is read as often as its file says, and none that is there no more.
 
     One without an API, or that is never to be read, is looked at every hour, for the alarm of a source that has gone quiet.
+    None: nobody knows which there are, and all schedules stay as they are.
     """
+    if sources is None:
+        return
     wanted: dict[str, Schedule] = {}
     for source in sources:
         often = source.reconcile_minutes if source.url is not None else 0

@@ -5,6 +5,7 @@ lost: what can't be read is kept as a dead letter, what Temporal does not take i
 well the sender is asked to come again.
 """
 
+import asyncio
 import hashlib
 import logging
 import time
@@ -28,6 +29,7 @@ from sla.events import Delivery
 from sla.intake import Adapter, BadSignature, Hook, Read, Source, Told, Unusable, word
 from starter.hook_bodies import Refused, parse, raw_body
 from starter.hook_settings import IntakeSettings, SourceSecrets
+from starter.openapi import TEXT, answer, body, header, obj, one, page, taken
 from starter.port import Dispatch, Letters, NotKept, Unavailable
 from starter.sources import KINDS, adapter
 
@@ -37,6 +39,10 @@ LARGEST = 5 * 1024 * 1024
 FORM = "application/x-www-form-urlencoded"
 UNKNOWN = "unknown"
 """The customer of tickets that are nobody's."""
+PATIENCE = 2.0
+"""Seconds in which Temporal takes all of one delivery, of however many tickets; what is left then is spooled."""
+AT_ONCE = 16
+"""So many tickets of one delivery are brought at a time."""
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +107,7 @@ class SourceHooks:
         """One request at `/hooks/{kind}/{place}`."""
         begun, received = time.perf_counter(), self.settings.now()
         size = adapter(kind).limit if kind in KINDS else LARGEST
-        came = Came(_called(kind, place), received)
+        came = Came(self._called(kind, place), received)
         try:
             raw = await raw_body(request, min(size, LARGEST))
             came.digest = hashlib.sha256(raw).hexdigest()
@@ -145,7 +151,7 @@ class SourceHooks:
                     raise BadSignature("there is no such source, or it has no secret")
                 adapter(kind).verify(hook, secrets)
         except BadSignature as error:
-            _log.warning("a delivery of %s is not taken: %s", _called(kind, place), error)
+            _log.warning("a delivery of %s is not taken: %s", self._called(kind, place), error)
             raise Refused(401, "the delivery is not signed with a secret of this hook; see docs/intake.md") from None
         return source
 
@@ -157,6 +163,17 @@ class SourceHooks:
         except BadSignature:
             return False
         return True
+
+    def _called(self, kind: str, place: str) -> str:
+        """How a hook is called before anybody is known to be who they say: by names of ours alone.
+
+        What else stands in an address may be a secret that was put into a wrong one, and may be made up without end.
+        """
+        if kind not in KINDS:
+            return UNKNOWN
+        if adapter(kind).secret_in_path:
+            return kind
+        return f"{kind}/{place if place in self.settings.sources else UNKNOWN}"
 
     def _secrets(self, name: str) -> SourceSecrets:
         return self.settings.sources.get(name) or SourceSecrets()
@@ -203,35 +220,44 @@ class SourceHooks:
         return how.read(_body(how, hook), source, hook.received)
 
     async def _bring(self, source: Source, read: Read, came: "Came") -> Response:
-        took, spooled = list[str](), False
-        for bound in await self._bound(source, read):
-            told, workflow = bound.told, ""
-            try:
-                if told.look:
-                    workflow = await self.dispatch.read_ticket(source.name, told.ticket)
-                if bound.words and told.incident is not None:
-                    workflow = await self.dispatch.existing(told.incident, bound.words)
-                elif bound.words:
-                    workflow = await self.dispatch.incident(source.name, told.ticket, bound.customer, bound.words)
-            except Unavailable as error:
-                await self._spool(source, bound, str(error))
-                spooled = True
-            took += [workflow] if workflow else []
-            came.words += len(bound.words)
-            came.tickets = (*came.tickets, told.ticket or told.incident or "")
+        given, found = await self._bound(source, read), list[str | None]()
+        until = asyncio.get_running_loop().time() + PATIENCE
+        for start in range(0, len(given), AT_ONCE):
+            several = given[start : start + AT_ONCE]
+            found += await asyncio.gather(*(self._brought(source, bound, until) for bound in several))
+        took, spooled = [workflow for workflow in found if workflow], None in found
+        came.words = sum(len(bound.words) for bound in given)
+        came.tickets = tuple(bound.told.ticket or bound.told.incident or "" for bound in given)
         came.ends(
             "spooled" if spooled else "accepted", "Temporal did not answer; kept in the records" if spooled else ""
         )
         answer: dict[str, Any] = {"accepted": True, "workflows": took, "words": came.words}
         return JSONResponse(answer | ({"spooled": True} if spooled else {}), adapter(source.kind).taken)
 
+    async def _brought(self, source: Source, bound: Bound, until: float) -> str | None:
+        """Bring what is told of one ticket until then (by the loop's clock); the workflow's id, None where it is spooled."""
+        told, workflow = bound.told, ""
+        try:
+            async with asyncio.timeout_at(until):
+                if told.look:
+                    workflow = await self.dispatch.read_ticket(source.name, told.ticket)
+                if bound.words and told.incident is not None:
+                    workflow = await self.dispatch.existing(told.incident, bound.words)
+                elif bound.words:
+                    workflow = await self.dispatch.incident(source.name, told.ticket, bound.customer, bound.words)
+        except (Unavailable, TimeoutError) as error:
+            await self._spool(source, bound, str(error) or f"Temporal did not take all of it within {PATIENCE:g} s")
+            return None
+        return workflow
+
     async def _spool(self, source: Source, bound: Bound, why: str) -> None:
         if self.spool is None:
             raise Unavailable(why)
-        if bound.told.look and not bound.words:
-            return  # The reconciler reads the ticket anyhow: it has changed.
         told = bound.told
-        await self.put_by(source.name, told.ticket, bound.customer, bound.words, why, told.incident)
+        if told.look:  # That a ticket is to be read waits as well, as an entry without words.
+            await self.put_by(source.name, told.ticket, bound.customer, (), why)
+        if bound.words:
+            await self.put_by(source.name, told.ticket, bound.customer, bound.words, why, told.incident)
 
     async def put_by(
         self, source: str, ticket: str, customer: str, words: Sequence[Delivery], why: str, incident: str | None = None
@@ -345,13 +371,6 @@ def bind(told: Told, source: Source, policies: Policies, received: datetime) -> 
     return Bound(told, customer or UNKNOWN, words)
 
 
-def _called(kind: str, place: str) -> str:
-    """How a hook is called before anybody is known to be who they say; no secret of an address is in it."""
-    if kind in KINDS and adapter(kind).secret_in_path:
-        return kind
-    return f"{names.canonical(kind)}/{names.canonical(place)}"
-
-
 def _customer(told: Told, source: Source, policies: Policies) -> str | None:
     company = (told.organisation or "").strip().casefold()
     if found := next((id for name, id in source.organisations.items() if name.casefold() == company), None):
@@ -391,8 +410,41 @@ def _body(how: Adapter, hook: Hook) -> Any:
 
 def add_source_hooks(app: FastAPI, hooks: SourceHooks) -> None:
     """The route of all connected sources."""
+    texts = {"type": "array", "items": TEXT}
+    brought = obj(
+        "spooled", accepted=one(True), workflows=texts, words={"type": "integer", "minimum": 0}, spooled=one(True)
+    )
+    nothing = obj(accepted=one(False), ignored=TEXT)
+    kept = obj(accepted=one(False), dead_letter=TEXT, why=TEXT)
+    tried = obj(
+        test=one(True),
+        kind=TEXT,
+        ignored={"type": ["string", "null"]},
+        told={"type": "array", "items": {"type": "object"}},
+    )
+    said = page(
+        "send_delivery",
+        "Send a delivery of a connected helpdesk",
+        {
+            202: answer("It is with Temporal; or `spooled`: kept in the records until Temporal answers.", brought),
+            200: answer(
+                "It came before, tells nothing, is a test, or is kept as a dead letter; for sources that want 200, also "
+                "what is 202 for the others; and as plain text a challenge that is answered.",
+                {"anyOf": [taken(duplicate=one(True)), nothing, kept, tried, brought]},
+                plain=TEXT,
+            ),
+        },
+        401, 409, 422, 503,
+        tag="hooks",
+        sends=body("What the helpdesk sends.", {}, media=("application/json", FORM, "message/rfc822")),
+        parameters=[header("X-Pactkeeper-Test", "`1`: only say what would be made of it.", required=False)],
+    )  # fmt: skip
 
-    @app.post("/hooks/{kind}/{place}", status_code=202)
+    @app.post("/hooks/{kind}/{place}", status_code=202, **said)
     async def source_hook(kind: str, place: str, request: Request) -> Response:
-        """A delivery of a connected helpdesk."""
+        """Each kind proves itself as its vendor has it: a signature over the bytes of the body in a header of its own (`zendesk`,
+        `jira`, `zammad`, `escalated-django`, `request-tracker`, `slack`, `pagerduty`), the secret as `Authorization: Bearer`, as
+        the password of `Basic` or as `X-Pactkeeper-Token` (`freshdesk`, `mail`, `alertmanager`), or as the last part of the address
+        (`django-helpdesk`). For all others `place` is the name of the source.
+        """
         return await hooks.take(kind, place, request)

@@ -10,6 +10,7 @@ from records.dead_letters import DeadLetterStore
 from records.sources import SourceState, SourceStore, quiet_by_name, quiet_since
 from records.spool import Spool
 from sla.intake import Source
+from starter.connecting import SETUPS
 from starter.spooler import LETTERS
 
 
@@ -27,6 +28,8 @@ class SourceLine:
     """Set where it has not been heard for longer than it may be."""
     alarm: str
     """The sentence about that; empty where all is well."""
+    has_api: bool
+    """Whether there is an API of its kind that could be read."""
     reads: bool
     """Whether its API is read."""
     read_at: datetime | None
@@ -65,6 +68,7 @@ def lines(
                 heard_at=state.heard_at if state else None,
                 quiet_since=quiet_since(source, state, now) if source else None,
                 alarm=alarms.get(name, ""),
+                has_api=(setup := SETUPS.get(kind)) is not None and setup.api is not None,
                 reads=bool(source and source.url and source.reconcile_minutes),
                 read_at=state.read_at if state else None,
                 read_how=state.read_how if state else "",

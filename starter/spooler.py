@@ -38,6 +38,9 @@ class Door(Protocol):
     async def existing(self, incident: str, words: Sequence[Delivery]) -> str:
         """Bring words to an incident that is there."""
 
+    async def read_ticket(self, source: str, ticket: str) -> str:
+        """Have a ticket read by its helpdesk's API."""
+
     async def ready(self) -> None:
         """Whether Temporal answers."""
 
@@ -52,7 +55,7 @@ class Spooler:
     async def put(
         self, source: str, ticket: str, customer: str, words: Sequence[Delivery], why: str, incident: str | None = None
     ) -> None:
-        """Keep words of one ticket.
+        """Keep words of one ticket; without any: that it is to be read by its helpdesk's API.
 
         Raises:
             SQLAlchemyError, OSError: the records are down as well.
@@ -109,8 +112,10 @@ class Spooler:
         try:
             if each.incident is not None:
                 await self._dispatch.existing(each.incident, each.words)
-            else:
+            elif each.words:
                 await self._dispatch.incident(each.source, each.ticket, each.customer, each.words)
+            else:
+                await self._dispatch.read_ticket(each.source, each.ticket)
         except Unavailable as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - the words of one ticket must not keep back those of the others

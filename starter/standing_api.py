@@ -9,11 +9,13 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
+from starlette.exceptions import HTTPException
 
 from activities.calls import Decision
 from records.policy_faults import dotted, first_fault
@@ -24,10 +26,12 @@ from starter.accounts import NoAccount, RefusedDecision
 from starter.customers_api import CustomersApi, nobody
 from starter.hook_bodies import Refused, parse, raw_body
 from starter.intake import generic
+from starter.openapi import API_PAYMENTS, TEXT, TOKEN, answer, body, obj, page, taken
 from starter.port import Accounts, Dispatch
 
 LIMIT: Final = 64 * 1024
 MAX_KEY: Final = 200
+_OTHERS: Final = ["GET", "PUT", "DELETE"]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY)]
 
 
@@ -60,9 +64,24 @@ class StandingApi:
     def router(self) -> APIRouter:
         """The pages; to be mounted before those of the customers, whose ids may hold anything."""
         made = APIRouter(prefix="/api/customers", dependencies=[Depends(self.customers.known)])
-        made.get("/{id:path}/standing")(self.standing)
-        made.post("/{id:path}/events", status_code=202)(self.heard)
-        made.post("/{id:path}/decisions")(self.decided)
+        said = partial(page, tag="standing", who=TOKEN)
+        account: dict[str, Any] = {"type": "object"}
+        stands = {200: answer("As `pactkeeper standing --json` prints it, without the list of incidents.", account)}
+        heard = {202: answer("It is with the account.", taken(workflow=TEXT, key=TEXT))}
+        decided = {200: answer("The account as it then stands.", obj(key=TEXT, account=account))}
+        payment, decision = body("A payment event.", *API_PAYMENTS), body("A decision.", Decided.model_json_schema())
+        wrong = (401, 404, 422, 503)
+        made.get("/{id:path}/standing", **said("get_standing", "How its support stands", stands, 401, 404, 503))(
+            self.standing
+        )
+        made.post(
+            "/{id:path}/events", status_code=202, **said("hear", "A payment event", heard, *wrong, sends=payment)
+        )(self.heard)
+        made.post("/{id:path}/decisions", **said("decide", "A decision", decided, *wrong, 409, sends=decision))(
+            self.decided
+        )
+        for part, others in (("standing", ["PUT", "DELETE"]), ("events", _OTHERS), ("decisions", _OTHERS)):
+            made.add_api_route(f"/{{id:path}}/{part}", _not_so, methods=others, include_in_schema=False)
         return made
 
     async def standing(self, id: str) -> JSONResponse:
@@ -109,6 +128,11 @@ class StandingApi:
         if customer is None:
             raise nobody(id)
         return customer
+
+
+def _not_so() -> None:
+    """A method of the customers' own pages: without this it would be taken for a customer whose id ends like our pages."""
+    raise HTTPException(405)
 
 
 def _decided(body: dict[str, Any]) -> Decided:

@@ -118,16 +118,16 @@ def intake(home: Home, policies: Policies) -> IntakeSettings:
     except PolicyFileError:
         customers = []
     with setting():
-        return ensure(home.state, customers, [source.name for source in connected(policies)])
+        return ensure(home.state, customers, [source.name for source in connected(policies) or ()])
 
 
-def connected(policies: Policies) -> list[Source]:
-    """The connected helpdesks; none where their files can't be read."""
+def connected(policies: Policies) -> list[Source] | None:
+    """The connected helpdesks; None where their files can't be read, so that nobody takes them for taken away."""
     try:
         return list(policies.shelf.sources().values())
     except PolicyFileError as error:
         _log.error("the files of the sources can't be used: %s", error.sentences[0])
-        return []
+        return None
 
 
 def channels(home: Home) -> CourierSettings:

@@ -56,8 +56,12 @@ async def way_in(home: Home, told: Source, kept: SourceSecrets, web: str) -> lis
     says = f"a signed sample came through {where} in {reply.seconds * 1000:.0f} ms, and nobody was told of it"
     fields = tuple(_fields(tickets))
     if not any(one.get("words") for one in tickets):
-        alone = _alone(how, told.model_copy(update={"url": None}), made)
+        alone = [
+            {**one, "customer": one["customer"] or tickets[0].get("customer")}
+            for one in _alone(how, told.model_copy(update={"url": None}), made)
+        ]
         fields += tuple(_fields([{**one, "read by API": False, "ticket": None} for one in alone]))
+        tickets = alone
     return [line("ok", says, fields=fields), *await _strange(home, told, tickets)]
 
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starter.customers_api import CustomersApi
 from starter.hook_bodies import Refused
 from starter.hook_settings import IntakeSettings
+from starter.openapi import WORDS, Intake, answer, obj, one, page
 from starter.port import BillingRecords, Dispatch, Unavailable
 from starter.source_hooks import SourceHooks, add_source_hooks
 from starter.standing_api import StandingApi
@@ -40,7 +41,7 @@ def create_app(
 
     `customers`, `standing`, `pages`: with their pages; `sources`: with the hooks of the connected helpdesks.
     """
-    app = FastAPI(title="Pactkeeper intake", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app = Intake(title="Pactkeeper intake", description=WORDS, docs_url=None, redoc_url=None, redirect_slashes=False)
     add_generic_hook(app, GenericHook(dispatch, settings, sources))
     add_billing_hooks(app, BillingHooks(dispatch, settings, billing))
     if sources is not None:
@@ -50,15 +51,19 @@ def create_app(
         app.include_router(standing.router())
     if customers is not None:
         app.include_router(customers.router())
-    for page in pages:
-        app.include_router(page)
+    for more in pages:
+        app.include_router(more)
 
-    @app.get("/healthz")
+    lives = {200: answer("It lives.", plain=one("ok\n"))}
+
+    @app.get("/healthz", **page("lives", "Whether the process lives", lives, tag="health"))
     async def healthz() -> PlainTextResponse:
         """The process lives."""
         return PlainTextResponse("ok\n")
 
-    @app.get("/readyz")
+    ready = {200: answer("They can.", obj(ready=one(True)))}
+
+    @app.get("/readyz", **page("ready", "Whether words can be taken", ready, 503, tag="health"))
     async def readyz() -> JSONResponse:
         """Temporal answers, so words can be taken."""
         await dispatch.ready()
@@ -82,8 +87,12 @@ def create_app(
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         told = {404: "there is no such page; hooks are under /hooks/", 405: "this page takes another method"}
+        headers = dict(error.headers or {})
+        # Each method of a page is a route of its own, and the first of them knows itself alone.
+        if error.status_code == 405 and (all_ := app.takes(getattr(request.scope.get("route"), "path_format", ""))):
+            headers["Allow"] = ", ".join(all_)
         return JSONResponse(
-            {"error": told.get(error.status_code, str(error.detail))}, error.status_code, headers=error.headers
+            {"error": told.get(error.status_code, str(error.detail))}, error.status_code, headers=headers
         )
 
     @app.exception_handler(Exception)

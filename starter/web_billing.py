@@ -26,6 +26,7 @@ from starter.hook_bodies import Refused, parse, raw_body
 from starter.hook_settings import IntakeSettings
 from starter.hook_signature import BadSignature, verify
 from starter.intake import generic, stripe
+from starter.openapi import BILLING_PAYMENTS, STANDARD_WEBHOOKS, TEXT, answer, body, header, obj, one, page, taken
 from starter.port import BillingRecords, Dispatch, NotKept
 
 STRIPE_LIMIT = 1024 * 1024
@@ -125,10 +126,30 @@ class BillingHooks:
 def add_billing_hooks(app: FastAPI, hooks: BillingHooks) -> None:
     """The routes of the billing hooks."""
     settings = hooks.settings
+    kept, texts = obj(accepted=one(False), dead_letter=TEXT, why=TEXT), {"type": "array", "items": TEXT}
+    look = {
+        202: answer("The accounts of those it is about look.", taken(workflows=texts, event=TEXT)),
+        200: answer(
+            "It tells nothing; or it is kept as a dead letter, for nobody is linked to it or it can't be read.",
+            {"oneOf": [obj(accepted=one(False), ignored=TEXT), kept]},
+        ),
+    }
+    an_event = body("An event as Stripe sends it; only its type and its customer are read.", {"type": "object"})
+    signed = header("Stripe-Signature", "Stripe's own: `t=SECONDS,v1=HMAC`, five minutes either way.")
+    said = page(
+        "send_stripe_event",
+        "Send an event of Stripe",
+        look,
+        401,
+        503,
+        tag="billing",
+        sends=an_event,
+        parameters=[signed],
+    )
 
-    @app.post("/hooks/stripe/{account}", status_code=202)
+    @app.post("/hooks/stripe/{account}", status_code=202, **said)
     async def stripe_hook(account: str, request: Request) -> JSONResponse:
-        """An event of Stripe."""
+        """Signed by Stripe with a secret of the endpoint: HMAC-SHA256 over `t.body`."""
         raw = await raw_body(request, STRIPE_LIMIT)
         received = settings.now()
         try:
@@ -137,9 +158,18 @@ def add_billing_hooks(app: FastAPI, hooks: BillingHooks) -> None:
             raise _refused(f"stripe/{names.canonical(account)}", error) from None
         return await hooks.stripe(account, raw, received)
 
-    @app.post("/hooks/billing/{source}", status_code=202)
+    brought = {
+        202: answer("It is with the customer's account.", taken(workflow=TEXT, key=TEXT)),
+        200: answer("It is kept as a dead letter: there is no such customer, or no such line.", kept),
+    }
+    said = page(
+        "send_payment", "Send a payment event of a billing system", brought, 401, 422, 503,
+        tag="billing", sends=body("A payment event.", *BILLING_PAYMENTS), parameters=STANDARD_WEBHOOKS,
+    )  # fmt: skip
+
+    @app.post("/hooks/billing/{source}", status_code=202, **said)
     async def billing_hook(source: str, request: Request) -> JSONResponse:
-        """An event of a generic billing source, signed by Standard Webhooks."""
+        """Signed by Standard Webhooks with a secret of that source: HMAC-SHA256 over `id.timestamp.body`, five minutes either way."""
         raw = await raw_body(request, BILLING_LIMIT)
         received = settings.now()
         try:

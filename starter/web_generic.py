@@ -14,8 +14,19 @@ from starter.hook_bodies import Refused, parse, raw_body
 from starter.hook_settings import IntakeSettings
 from starter.hook_signature import BadSignature, verify
 from starter.intake import generic
+from starter.openapi import (
+    HOOK_PAYMENTS,
+    STANDARD_WEBHOOKS,
+    TEXT,
+    TICKET_EVENTS,
+    answer,
+    body,
+    one,
+    page,
+    taken,
+)
 from starter.port import Dispatch, Unavailable
-from starter.source_hooks import Came, SourceHooks
+from starter.source_hooks import UNKNOWN, Came, SourceHooks
 
 LIMIT = 256 * 1024
 
@@ -32,7 +43,7 @@ class GenericHook:
 
     async def take(self, customer: str, request: Request) -> JSONResponse:
         """One request."""
-        begun, came = time.perf_counter(), Came(f"generic/{names.canonical(customer)}", self.settings.now())
+        begun, came = time.perf_counter(), Came(f"generic/{self._called(customer)}", self.settings.now())
         try:
             return await self._take(customer, request, came)
         except Refused as refused:
@@ -42,13 +53,17 @@ class GenericHook:
             if self.sources is not None and self.sources.log is not None:
                 self.sources.log.note(came.record(round((time.perf_counter() - begun) * 1000)))
 
+    def _called(self, customer: str) -> str:
+        """A customer who has a hook here; what else stands in an address may be anything, without end."""
+        return names.canonical(customer) if customer in self.settings.generic else UNKNOWN
+
     async def _take(self, customer: str, request: Request, came: Came) -> JSONResponse:
         raw = await raw_body(request, LIMIT)
         came.digest = hashlib.sha256(raw).hexdigest()
         try:
             came.delivery = verify(request.headers, raw, self.settings.generic.get(customer, ()), came.received)
         except BadSignature as error:
-            _log.warning("a delivery for %s is not taken: %s", names.canonical(customer), error)
+            _log.warning("a delivery for %s is not taken: %s", self._called(customer), error)
             raise Refused(401, "the delivery is not signed with a secret of this hook; see docs/intake.md") from None
         if self.sources is not None and self.sources.repeats(came):
             return JSONResponse({"accepted": True, "duplicate": True}, 200)
@@ -77,7 +92,20 @@ class GenericHook:
 def add_generic_hook(app: FastAPI, hook: GenericHook) -> None:
     """The route."""
 
-    @app.post("/hooks/generic/{customer}", status_code=202)
+    answers = {
+        202: answer(
+            "It is with Temporal; or `spooled`: kept in the records until Temporal answers.",
+            {"oneOf": [taken(workflow=TEXT, key=TEXT), taken(spooled=one(True), key=TEXT)]},
+        ),
+        200: answer("It came before, and nothing is done.", taken(duplicate=one(True))),
+    }
+    sends = body("One event: of a ticket, or a payment's.", *TICKET_EVENTS, *HOOK_PAYMENTS)
+    said = page(
+        "send_event", "Send one event of a story", answers, 401, 409, 422, 503,
+        tag="hooks", sends=sends, parameters=STANDARD_WEBHOOKS,
+    )  # fmt: skip
+
+    @app.post("/hooks/generic/{customer}", status_code=202, **said)
     async def generic_hook(customer: str, request: Request) -> JSONResponse:
-        """One event of a story, signed by Standard Webhooks."""
+        """Signed by Standard Webhooks with a secret of that customer: HMAC-SHA256 over `id.timestamp.body`, five minutes either way."""
         return await hook.take(customer, request)

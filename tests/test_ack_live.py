@@ -47,6 +47,8 @@ async def test_a_link_takes_its_incident_once_and_a_closed_one_not_at_all() -> N
                 line["by"] for line in (await handle.query(names.STATUS))["log"] if line["event"] == "acknowledged"
             ]
             assert taken == ["dana", "eli"]
+            assert await takers.take(id, "dana", "ack-link:one", now), "and who lost it may take it again"
+            assert (await handle.query(names.STATUS))["assignee"] == "dana", "what the page says is so"
             await handle.execute_update("close", word("k9", Closed(by="eli"), now), id="k9")
             with pytest.raises(NotTaken, match="is closed"):
                 await takers.take(id, "dana", "ack-link:four", now)

@@ -11,8 +11,10 @@ import pytest
 
 from records.shelf import Shelf
 from starter.commands import asking
-from starter.connecting import GENERIC, PAGES, SETUPS, steps
+from starter.connecting import GENERIC, PAGES, SETUPS, example, steps
+from starter.home import Home
 from starter.hook_settings import read
+from starter.web_note import leave
 from tests.terminal import ROOT, Run, run
 
 __all__ = ["run"]
@@ -97,6 +99,43 @@ def test_a_secret_is_changed_without_a_gap(run: Run, policies: Path, tmp_path: P
     assert code == 1
     assert "has no secret to spare" in err
     assert secrets(tmp_path, "jira") == (second,)
+
+
+def test_the_example_that_came_along_is_written_over_and_a_teams_own_file_is_not(run: Run, policies: Path) -> None:
+    file = policies / "sources" / "django-helpdesk.yaml"
+    assert example(file)
+    assert run("connect", "django-helpdesk", "--url", "https://helpdesk.example.com", "--customer", "acme")[0] == 0
+    assert Shelf(policies).sources()["django-helpdesk"].url == "https://helpdesk.example.com"
+    assert not example(file)
+    assert "is there already" in run("connect", "django-helpdesk", "--customer", "acme")[2]
+
+
+def test_what_comes_later_is_put_in_and_nothing_else_is_changed(run: Run, policies: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(OLD)
+    (tmp_path / "token").write_text("t0ps3cret")
+    said = run("connect", "zendesk", "--customer", "acme", "--url", "https://acme.zendesk.com")[2]
+    assert "`pactkeeper connect rotate zendesk --token-file FILE --user USER` puts it in" in said
+    code, out, err = run("connect", "rotate", "zendesk", "--token-file", str(tmp_path / "token"), "--user", "bot")
+    assert (code, out, "the user and the token of zendesk" in err) == (0, "", True)
+    found = read(kept(tmp_path)).sources["zendesk"]
+    assert (found.secrets, found.user, found.token) == ((), "bot", "t0ps3cret")
+    # The first secret replaces none, so there is none to take away.
+    code, _, err = run("connect", "rotate", "zendesk", "--secret-file", str(tmp_path / "secret"))
+    assert (code, "takes this secret." in err, "drop-secret" in err) == (0, True, False)
+    assert read(kept(tmp_path)).sources["zendesk"].token == "t0ps3cret"
+    run("connect", "slack", "--customer", "acme")
+    assert "has no API that is used here" in run("connect", "rotate", "slack", "--user", "bot")[2]
+    assert (
+        "--url is nothing that connect rotate changes"
+        in run("connect", "rotate", "slack", "--url", "https://x.example")[2]
+    )
+
+
+def test_the_address_is_where_the_web_intake_was_started_last(run: Run, policies: Path, tmp_path: Path) -> None:
+    leave(Home(tmp_path / "var"), "http://127.0.0.1:8499")
+    _, out, err = run("connect", "mail", "--customer", "acme")
+    assert "http://127.0.0.1:8499/hooks/mail/mail" in out
+    assert "8499" in err
 
 
 def test_a_secret_that_the_source_makes_is_never_made_by_us_nor_shown(run: Run, policies: Path, tmp_path: Path) -> None:

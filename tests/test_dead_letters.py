@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from records.dead_letters import MAX_BODY, DeadLetterStore, Letter
+from records.dead_letters import LISTED, MAX_BODY, DeadLetterStore, Letter
 
 AT = datetime(2031, 7, 7, 17, 0, tzinfo=UTC)
 LETTER = Letter(
@@ -38,6 +38,16 @@ async def test_a_long_body_is_cut_and_no_character_is_too_odd(letters: DeadLette
     kept = await letters.get(LETTER.id)
     assert kept is not None
     assert (len(kept.body), kept.body[:3], kept.why) == (MAX_BODY, "x\ufffd\u202e", "\ufffd")
+
+
+async def test_a_letter_is_kept_whole_so_that_it_can_be_taken_again_and_lists_hold_its_beginning(
+    letters: DeadLetterStore,
+) -> None:
+    """A helpdesk that tells a ticket's whole story sends megabytes of it."""
+    long = replace(LETTER, body="\u00e9" * (4 * 1024 * 1024))
+    await letters.put(long)
+    assert await letters.get(LETTER.id) == long
+    assert [len(one.body) for one in await letters.list()] == [LISTED]
 
 
 async def test_the_newest_come_first_and_those_seen_to_are_shown_only_when_asked_for(letters: DeadLetterStore) -> None:

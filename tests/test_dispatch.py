@@ -14,6 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.dispatch import MOST_SAID, portions
 from sla.events import AccountDelivery, AgentReplied, Delivery, Opened, PaymentLapsed
 from starter import dispatch
 from starter.dispatch import TemporalDispatch
@@ -39,8 +40,10 @@ class Temporal:
     def __init__(self, *answers: Exception | None) -> None:
         self.answers = list(answers)
         self.asked: list[str] = []
+        self.signals = 0
 
     async def start_workflow(self, *_: object, id: str, start_signal_args: list[Any], **__: object) -> None:
+        self.signals += 1
         self.asked += [word.key for word in getattr(start_signal_args[0], "words", start_signal_args)]
         answer = self.answers.pop(0) if self.answers else None
         if answer is not None:
@@ -152,3 +155,28 @@ async def test_a_request_under_way_is_answered_before_it_stops() -> None:
         assert (await asked).json() == "done"
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_a_story_that_is_larger_than_temporal_takes_goes_in_several_signals_in_its_order() -> None:
+    """Two hundred long mails are four megabytes, and Temporal takes two at a time."""
+    through, temporal = door()
+    story = [
+        Delivery(key=str(i), occurred_at=AT, received_at=AT, event=AgentReplied(by="dana", body="é" * 10_000))
+        for i in range(200)
+    ]
+    sizes = [sum(len(one.model_dump_json().encode()) for one in some) for some in portions(story)]
+    assert max(sizes) <= MOST_SAID
+    assert await through.incident("desk", "1", "acme", story) == "incident/desk/1"
+    assert temporal.asked == [str(i) for i in range(200)]
+    assert temporal.signals == len(sizes) > 1
+    assert [len(some) for some in portions(story[:1])] == [1]
+
+
+async def test_where_an_incident_closes_between_two_signals_the_rest_goes_to_the_tickets_next_link() -> None:
+    over = WorkflowAlreadyStartedError("incident/desk/1", "IncidentWorkflow")
+    through, _ = door(None, over)
+    long = [
+        Delivery(key=str(i), occurred_at=AT, received_at=AT, event=AgentReplied(by="dana", body="x" * 20_000))
+        for i in range(40)
+    ]
+    assert await through.incident("desk", "1", "acme", long) == "incident/desk/1/2"

@@ -34,6 +34,14 @@ class Desk:
         return self.answer
 
 
+def test_assignees_that_nobody_could_be_are_told() -> None:
+    source = Source(name="support", kind="jira", url="https://acme.example", writes=("notes", "assignee"))
+    (line,) = doctor_sources.unnamed(source)
+    assert (line.what, line.state, "docs/sources/jira.md" in line.do) == ("agents", "warning", True)
+    assert doctor_sources.unnamed(source.model_copy(update={"agents": {"1": "dana"}})) == []
+    assert doctor_sources.unnamed(source.model_copy(update={"writes": ("notes",)})) == []
+
+
 @pytest.mark.parametrize(
     ("answer", "state", "do"),
     [

@@ -5,8 +5,9 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +19,36 @@ from temporalio.service import RPCError
 
 from activities.attributes import ALL_KEYS
 from activities.calls import ReadSource, SourceRead
+from activities.courier import Courier
 from activities.helpdesks.client import HelpdeskUnavailable
 from activities.policies import Policies
+from activities.settings import CourierSettings
 from activities.sources import SourceActivities
 from records import database
 from records.customers import CustomerStore
 from records.dead_letters import DeadLetterStore
 from records.deliveries import DeliveryStore
+from records.sent import SentStore
 from records.shelf import Shelf
 from records.sources import SourceStore
 from records.spool import Spool
 from sla import names
 from sla.customer import Contact, Customer
+from sla.events import Assigned, Delivery, PriorityChanged
 from starter.delivery_log import DeliveryLog
 from starter.dispatch import TemporalDispatch
 from starter.embedded import EmbeddedServer
-from starter.engines import Silent
 from starter.front import desk, hear
 from starter.hook_settings import IntakeSettings, SourceSecrets
 from starter.kept import Kept
 from starter.source_hooks import SourceHooks
 from starter.spooler import Spooler
 from starter.web import create_app
-from tests.peers.helpdesk import CRITICAL, RESOLVED, HelpdeskPeer
+from tests.peers.helpdesk import ALEX, CRITICAL, DANA, HIGH, RESOLVED, HelpdeskPeer
 from tests.test_main_job import served
 from worker.build import build_worker
+from worker.teller import LiveTeller
+from worker.writing import Writer
 
 SECRET = "a-secret-of-this-test-alone-and-long-enough"
 ANN = "ann@acme.example"
@@ -108,8 +114,9 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
         (sources / "sources" / "desk.yaml").write_text(
             f"name: desk\nkind: django-helpdesk\nurl: {peer.base}\nquiet_hours: 1\n"
             "priorities: {1: P1, 2: P2, 3: P3, 4: P4, 5: P4}\n"
+            f"agents: {{{DANA}: dana}}\nours: ['{ALEX}']\nwrites: [notes, assignee, priority]\n"
         )
-        async with running(client, engine, Shelf(sources), peer) as made:
+        async with running(client, engine, Shelf(sources), peer, tmp_path) as made:
             # As a proxy answers for an intake that is away. (Where nothing listens at all, this helpdesk fails its customer.)
             peer.environ["HELPDESK_HOOK"] = f"{made.address}/away"
             await asyncio.to_thread(peer.start)
@@ -121,14 +128,16 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
 
 
 @asynccontextmanager
-async def running(client: Client, engine: AsyncEngine, shelf: Shelf, peer: HelpdeskPeer) -> AsyncIterator[Office]:
+async def running(
+    client: Client, engine: AsyncEngine, shelf: Shelf, peer: HelpdeskPeer, home: Path
+) -> AsyncIterator[Office]:
     """A worker and an intake."""
     from records.customer_cache import CustomerCache
 
     customers = CustomerStore(engine)
     policies = Policies(shelf, records=CustomerCache(customers))
     kept, queue, alarms = Kept(engine, customers, policies), f"reading-{uuid.uuid4().hex[:6]}", list[tuple[str, str]]()
-    settings = IntakeSettings(sources={"desk": SourceSecrets(secrets=(SECRET,), user="dana", token="dana-password")})
+    settings = IntakeSettings(sources={"desk": SourceSecrets(secrets=(SECRET,), user="alex", token="alex-password")})
     states = SourceStore(engine)
 
     async def alarm(key: str, said: str) -> None:
@@ -140,7 +149,10 @@ async def running(client: Client, engine: AsyncEngine, shelf: Shelf, peer: Helpd
     hooks = SourceHooks(dispatch, settings, policies, DeadLetterStore(engine), log, spooler)
     app = create_app(dispatch, settings, sources=hooks)
     beside = asyncio.create_task(log.run())
-    async with build_worker(client, policies, Silent(), task_queue=queue, sources=reading), served(app) as address:
+    sent = SentStore(engine)
+    courier = Courier(CourierSettings(state=home), sent, StringIO())
+    teller = LiveTeller(policies, courier, writer=Writer(policies, partial(desk, settings), sent))
+    async with build_worker(client, policies, teller, task_queue=queue, sources=reading), served(app) as address:
         try:
             yield Office(client, queue, peer, engine, hooks, states, address, alarms)
         finally:
@@ -209,8 +221,6 @@ async def test_a_round_that_breaks_off_begins_again_where_it_was_and_says_so(
 
 
 async def test_a_source_that_has_gone_quiet_is_told_once(office: Office) -> None:
-    from datetime import timedelta
-
     await office.reads()
     assert office.alarms == []
     state = await office.states.get("desk")
@@ -221,3 +231,37 @@ async def test_a_source_that_has_gone_quiet_is_told_once(office: Office) -> None
     ((key, said),) = office.alarms
     assert said.startswith("nothing was heard of desk (django-helpdesk) since")
     assert key.startswith("source/desk/quiet/")
+
+
+async def test_what_is_decided_here_is_written_there_and_its_echo_changes_nothing(office: Office) -> None:
+    """A priority revised and a ticket given away by an operator: the helpdesk shows both, and the next round says nothing new."""
+    await office.reads()
+    ticket = await asyncio.to_thread(office.peer.submit, "Slow", "Since noon.", ANN, CRITICAL)
+    await office.reads()
+    await office.settled(ticket.id, lambda t: t["priority"] == "P1")
+    handle = office.client.get_workflow_handle(names.incident_id("desk", str(ticket.id)))
+    for name, event in (
+        ("reclassify", PriorityChanged(to="P2", by="dana")), ("assign", Assigned(to="dana", by="eli")),
+    ):  # fmt: skip
+        now = datetime.now(UTC)
+        word = Delivery(key=f"operator:{name}", occurred_at=now, received_at=now, event=event)
+        await handle.execute_update(name, word)
+    source = office.hooks.policies.source("desk")
+    assert source is not None
+    api = desk(office.hooks.settings, source)
+    assert api is not None
+    found: dict[str, Any] = {}
+    for _ in range(200):
+        read = await api.ticket(str(ticket.id))
+        assert read is not None
+        found = read["ticket"]
+        if (found["priority"], found["assigned_to"]) == (HIGH, DANA):
+            break
+        await asyncio.sleep(0.1)
+    assert (found["priority"], found["assigned_to"]) == (HIGH, DANA)
+    before = await office.status(ticket.id)
+    await asyncio.to_thread(office.peer.customer_writes, ticket, "Any news?")
+    await office.reads()
+    after = await office.settled(ticket.id, lambda t: len(t["log"]) > len(before["log"]))
+    assert (after["priority"], after["assignee"]) == ("P2", "dana")
+    assert not after["dead_letters"]

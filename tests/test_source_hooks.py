@@ -1,14 +1,21 @@
 """The one way in for every connected helpdesk: the order of work, what each fault answers, and that nothing is ever lost."""
 
+import asyncio
 import json
-from datetime import datetime
+import socket
+import time
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
-from sla.intake import Adapter, Read, Source, Told, Unusable, bearer, moment, part, text_of, word
+from sla.intake import Adapter, Hook, Read, Source, Told, Unusable, bearer, moment, part, text_of, word
 from starter import source_hooks
+from starter.dispatch import TemporalDispatch
+from starter.sources import adapter
 from tests.front_desk import NOW, OLD, SECRET, Desk
 
 DESK = Source(name="desk", kind="toy", organisations={"7": "acme"}, domains={"other.example": "other"})
@@ -162,6 +169,21 @@ async def test_while_temporal_is_away_words_are_spooled_and_only_where_that_fail
     assert len(desk.door.words) == 1
 
 
+async def test_a_server_that_hangs_is_answered_for_in_under_three_seconds(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The least patient senders wait three seconds; a Temporal that takes a connection and says nothing must not cost the word."""
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        port = hung.getsockname()[1]
+        client = await Client.connect(f"127.0.0.1:{port}", lazy=True, data_converter=pydantic_data_converter)
+        monkeypatch.setattr(desk.hooks, "dispatch", TemporalDispatch(client))
+        began = time.monotonic()
+        answer = await send(desk)
+        assert time.monotonic() - began < 3
+    assert (answer.status_code, answer.json()["spooled"]) == (202, True)
+    assert len(desk.waiting.kept) == 1
+
+
 async def test_where_a_dead_letter_can_not_be_kept_the_sender_comes_again(desk: Desk) -> None:
     desk.letters.down = True
     answer = await desk.post("/hooks/toy/desk", b"[[[", {"authorization": f"Bearer {SECRET}"})
@@ -192,3 +214,51 @@ async def test_what_is_too_large_is_refused_before_anything_else(desk: Desk) -> 
     answer = await desk.post("/hooks/toy/desk", b"x" * 10_001)
     assert answer.status_code == 413
     assert not desk.door.touched
+
+
+async def test_while_temporal_is_away_a_nudge_to_look_waits_as_well(desk: Desk) -> None:
+    """A source may never be read in rounds, and then nobody else would ever look."""
+    desk.door.away = True
+    answer = await send(desk, event="thin")
+    assert (answer.status_code, answer.json()["spooled"]) == (202, True)
+    assert desk.waiting.kept == [("desk", "4711", "unknown", (), None)]
+    desk.waiting.down = True
+    assert (await send(desk, event="thin", priority="P2")).status_code == 503
+
+
+@pytest.mark.parametrize("kind", ["jira", "zendesk", "freshdesk"])
+def test_a_nudge_to_look_that_reads_the_same_a_minute_later_is_no_repetition(kind: str) -> None:
+    """`{"issue": {"key": "OPS-1"}}` is sent for each change: the second is as new as the first."""
+    raw = b'{"pactkeeper": "zendesk-trigger", "ticket": {"id": "1"}, "issue": {"key": "OPS-1"}}'
+    ids = [adapter(kind).delivery_id(Hook({}, raw, NOW + timedelta(seconds=s))) for s in (0, 0, 60)]
+    assert ids[0] == ids[1] != ids[2]
+    assert all(ids)
+
+
+async def test_a_delivery_of_very_many_tickets_is_answered_in_time_while_temporal_is_slow(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Temporal has not taken within the sender's patience is spooled, and the sender waits once, not once a ticket."""
+    said = word("toy:outage", NOW, NOW, event="reopened")
+    many = Adapter(
+        "toy", "Toy desk", lambda body, source, at: Read(tuple(Told(str(i), (said,)) for i in range(200))), bearer
+    )
+    monkeypatch.setattr(source_hooks, "adapter", lambda kind: many)
+    monkeypatch.setattr(source_hooks, "PATIENCE", 0.1)
+
+    async def slow() -> None:
+        await asyncio.sleep(30)
+
+    monkeypatch.setattr(desk.door, "ready", slow)
+    async with asyncio.timeout(10):
+        answer = await send(desk)
+    assert (answer.status_code, answer.json()["spooled"], answer.json()["words"]) == (202, True, 400)
+    assert len({ticket for _, ticket, *_ in desk.waiting.kept}) == 200
+
+
+async def test_what_strangers_put_into_an_address_is_in_no_log(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """It may be the secret of another hook, and it may be made up without end."""
+    for path in (f"/hooks/toys/{SECRET}", f"/hooks/toy/{SECRET}", f"/hooks/generic/{SECRET}"):
+        assert (await desk.post(path, b"{}")).status_code == 401
+    assert [note.source for note in desk.notes.records] == ["unknown", "toy/unknown", "generic/unknown"]
+    assert SECRET not in caplog.text

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from records.dead_letters import MAX_BODY, DeadLetterStore
+from records.dead_letters import LISTED, DeadLetterStore
 from records.spool import Spool, Spooled
 from sla.events import Delivery
 from starter import spooler
@@ -40,6 +40,9 @@ class Door:
 
     async def existing(self, incident: str, words: Sequence[Delivery]) -> str:
         return await self._take(incident, words)
+
+    async def read_ticket(self, source: str, ticket: str) -> str:
+        return await self._take(f"read/{source}/{ticket}", [said("looked")])
 
     async def ready(self) -> None:
         if self.shut:
@@ -164,10 +167,11 @@ async def test_a_ticket_that_is_never_taken_keeps_back_no_other_and_ends_as_dead
     kept = {one.subject: one for one in await letters.list()}
     assert set(kept) == {"loop", "faulty"}
     assert kept["faulty"].why == f"Temporal did not take it in {TRIES + 2} tries: a fault of ours: ValueError"
-    loop = kept["loop"]
+    loop = await letters.get(kept["loop"].id)
+    assert loop is not None
     assert loop.id.startswith("spool/desk/")
     assert (loop.source, loop.kind) == ("spool/desk", "customer_replied")
-    assert len(loop.body) > MAX_BODY, "what nobody took is kept whole"
+    assert len(loop.body) > LISTED == len(kept["loop"].body), "what nobody took is kept whole"
     again = words_of(loop)
     assert (again.source, again.ticket, again.customer, again.incident) == ("desk", "loop", "acme", None)
     assert again.words == tuple(said("a", "x" * 20_000) for _ in range(5))
@@ -226,3 +230,14 @@ async def test_it_runs_by_itself_also_for_what_was_put_by_before_it(
             await running
     assert [key for _, key in door.took][:2] == ["a", "b"]
     assert ("desk/3", "c") in door.took
+
+
+async def test_that_a_ticket_is_to_be_read_waits_like_a_word(spool: Spool) -> None:
+    door = Door(shut=True)
+    making = Spooler(spool, door, Clock())
+    await put(making, "4711")
+    assert not await making.drain()
+    assert await spool.count() == 1
+    door.shut = False
+    assert await making.drain()
+    assert (door.took, await spool.count()) == ([("read/desk/4711", "looked")], 0)

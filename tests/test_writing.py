@@ -54,10 +54,16 @@ def test_an_escalation_leaves_a_note_with_its_mark_the_new_assignee_the_due_time
 
 
 def test_what_was_decided_here_is_written_and_what_the_helpdesk_said_itself_is_not() -> None:
-    here = writing((step("update", of="operator:1"), Outcome(())))
+    turns = "acknowledged operator:1\npriority_changed operator:2"
+    here = writing((step("update", of="operator:1#2", turns=turns), Outcome(())))
     assert here is not None
     assert (here.assignee, here.priority, here.note) == ("114", "urgent", None)
-    theirs = writing((step("update", of="desk:4711:priority:urgent"), Outcome(())))
+    theirs = writing(
+        (
+            step("update", of="desk:4711:priority:urgent#1", turns="priority_changed desk:4711:priority:urgent"),
+            Outcome(()),
+        )
+    )
     assert theirs is not None
     assert (theirs.assignee, theirs.priority, theirs.due) == (None, None, NOW)
 

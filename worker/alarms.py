@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from activities.courier import Courier
-from activities.message import ChannelRefused, ChannelUnavailable, Message
+from activities.message import Message
 from activities.policies import Policies
 from sla.roster import Roster
 from worker import letters
@@ -21,15 +21,12 @@ class Alarms:
     courier: Courier
 
     async def tell(self, key: str, sentence: str) -> None:
-        """Tell whoever is on duty, else the fallback. What their channel does not take goes to the log."""
+        """Tell whoever is on duty, else the fallback, by a way that does not ring. What none of their ways takes goes to the log."""
         now, team = datetime.now(UTC), self.policies.team()
         roster = Roster.around(team, now)
-        person = roster.recipient(roster.first_on_duty(now) or team.fallback)
+        person = roster.recipient(roster.first_on_duty(now) or team.fallback, now, quiet=True)
         message = Message(
             key=f"{ABOUT}/{key}", incident=ABOUT, kind="alarm", channel=person.channel, to=(letters.address(person),),
-            subject=sentence[:200], text=sentence, at=now, quiet=True,
+            subject=sentence[:200], text=sentence, at=now, quiet=True, fallbacks=person.fallbacks,
         )  # fmt: skip
-        try:
-            await self.courier.send(message)
-        except (ChannelRefused, ChannelUnavailable) as error:
-            await self.courier.fall_back(message, str(error))
+        await self.courier.bring(message, patient=False)

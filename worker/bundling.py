@@ -9,6 +9,8 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from records.bundles import BundleStore, Part
+from sla import names
+from sla.steps import Step
 
 GATHERS: Final = 0.02
 """Seconds in which what comes is gathered for one transaction: a commit on stable storage costs about as much."""
@@ -108,3 +110,10 @@ async def settled(store: BundleStore, bundles: Sequence[str], incidents: int, pa
         if clock() - came >= quiet or clock() - began >= patience.at_most:
             return
         await asyncio.sleep(patience.look)
+
+
+def in_bundle(step: Step, customer: str) -> Step:
+    """The step with its bundle's whole name, as the customer's incidents call it too."""
+    account = names.account_id(customer)
+    whole = step.bundle or ""
+    return step if whole.startswith(f"{account}/") else step.model_copy(update={"bundle": f"{account}/{whole}"})

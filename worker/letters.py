@@ -36,11 +36,14 @@ def messages(
     customer: Customer,
     linking: Linking | None = None,
 ) -> list[Message]:
-    """What an incident's steps come to: all that they say to one person by one channel is one message."""
-    grouped: dict[tuple[str, str], tuple[Recipient, list[Item]]] = {}
+    """What an incident's steps come to: all that they say to one person in one way is one message.
+
+    What is told aloud keeps its own address and ways round: at night a quiet step reaches the same person elsewhere.
+    """
+    grouped: dict[Recipient, list[Item]] = {}
     for recipient, item in said(asked, chosen, policies, customer, linking):
-        grouped.setdefault((recipient.channel, recipient.id), (recipient, []))[1].append(item)
-    return [message(asked, recipient, items) for recipient, items in grouped.values()]
+        grouped.setdefault(recipient, []).append(item)
+    return [message(asked, recipient, items) for recipient, items in grouped.items()]
 
 
 def said(

@@ -92,6 +92,16 @@ class Later:
             self._arm(bundle)
         return held
 
+    async def call_off(self, incident: str) -> None:
+        """It is over: what of it waits for the opening wakes nobody any more, and goes to the log."""
+        try:
+            kept = await self._store.call_off(HOURS, incident, self._now())
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("what waits of %s can't be called off (%s)", incident, type(error).__name__)
+            return
+        for one in kept:
+            await self._courier.fall_back(_message(*one), "it was over before anybody was to be woken")
+
     async def release_due(self, patience: timedelta = GRACE) -> int:
         """Bring what should have been brought so long ago; how many bundles there were.
 
@@ -187,13 +197,7 @@ def _part(bundle: str, message: Message) -> Part:
 def _messages(pile: Pile, kept: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[Message]:
     """One message of all, or, where there is but one or a program reads it, each by itself."""
     to = kept_recipient(kept[0][0])
-    each = [
-        Message.model_validate(
-            {name: held for name, held in said.items() if name != "rank"}
-            | {"to": (address(to),), "fallbacks": to.fallbacks}
-        )
-        for _, said in kept
-    ]
+    each = [_message(kept[0][0], said) for _, said in kept]
     if pile.parts == 1 or pile.channel not in PEOPLES:
         return each
     listed = [_line(one) for one in each]
@@ -206,6 +210,13 @@ def _messages(pile: Pile, kept: Sequence[tuple[Mapping[str, Any], Mapping[str, A
             data={"incidents": str(pile.parts), "tickets": tickets}, fallbacks=to.fallbacks,
         )
     ]  # fmt: skip
+
+
+def _message(recipient: Mapping[str, Any], said: Mapping[str, Any]) -> Message:
+    """A message as it was before it was put off."""
+    to = kept_recipient(recipient)
+    plain = {name: held for name, held in said.items() if name != "rank"}
+    return Message.model_validate(plain | {"to": (address(to),), "fallbacks": to.fallbacks})
 
 
 def _line(one: Message) -> dict[str, str]:

@@ -18,7 +18,7 @@ from activities.ack_links import Links
 from activities.beating import beating
 from activities.calls import CarryOut, TellAccount
 from activities.courier import Courier
-from activities.message import UPDATE, ChannelUnavailable, Message
+from activities.message import OVER, UPDATE, ChannelUnavailable, Message
 from activities.policies import Policies
 from records.bundles import BundleStore, Part, PartKey, Pile
 from sla import names
@@ -26,12 +26,14 @@ from sla.customer import Customer
 from sla.roster import Outcome
 from sla.steps import Step
 from worker import letters
-from worker.bundling import Depositor, Patience, settled, utc_now
+from worker.bundling import Depositor, Patience, in_bundle, settled, utc_now
 from worker.storm import Later, put_off
 from worker.writing import Writer, subjects_of
 
 PATIENT_ATTEMPTS: Final = 3
 """A channel that is down is tried so often, for about half a minute in all; after that the notice goes to the log."""
+RESOLVING_ATTEMPTS: Final = 20
+"""The same for what says that an incident is over: for about half an hour."""
 AT_ONCE: Final = 10
 """Messages of one telling that are under way at a time."""
 PILES: Final = 50
@@ -117,7 +119,7 @@ class LiveTeller:
         """
         known = self._known(asked.customer)
         alone = [(s, o) for s, o in chosen if s.bundle is None]
-        together = [(_in_bundle(s, asked.customer), o) for s, o in chosen if s.bundle is not None]
+        together = [(in_bundle(s, asked.customer), o) for s, o in chosen if s.bundle is not None]
         async with beating(beat, self._patience.beat):
             failed = await self._bring_all(_own(asked, known, alone), attempt)
             if self._store is None:
@@ -241,10 +243,14 @@ class LiveTeller:
 
     async def _bring(self, message: Message, attempt: int) -> None:
         if self._later is None or not await self._later.takes(message):
-            await self._courier.bring(message, patient=attempt <= PATIENT_ATTEMPTS)
+            # An alert that nobody resolves goes on paging, and nobody waits for what is over.
+            ends = message.kind == UPDATE and message.data.get("phase") in OVER
+            await self._courier.bring(message, patient=attempt <= (RESOLVING_ATTEMPTS if ends else PATIENT_ATTEMPTS))
 
     async def _bring_up_to_date(self, asked: CarryOut, step: Step, attempt: int) -> list[BaseException]:
         """Show how the incident stands wherever a message of it shows that; this has no words, and no log to fall back to."""
+        if asked.phase in OVER and self._later is not None:
+            await self._later.call_off(asked.incident)
         try:
             shown = await self._courier.shown(asked.incident)
         except (SQLAlchemyError, OSError) as error:
@@ -259,13 +265,6 @@ class LiveTeller:
 
     def _known(self, customer: str) -> Customer:
         return self._policies.customer(customer) or Customer(id=customer or "unknown")
-
-
-def _in_bundle(step: Step, customer: str) -> Step:
-    """The step with its bundle's whole name, as the customer's incidents call it too."""
-    account = names.account_id(customer)
-    whole = step.bundle or ""
-    return step if whole.startswith(f"{account}/") else step.model_copy(update={"bundle": f"{account}/{whole}"})
 
 
 def _batches(piles: Sequence[Pile]) -> Iterator[Sequence[Pile]]:

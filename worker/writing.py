@@ -24,6 +24,7 @@ PATIENT_ATTEMPTS = 3
 NOTED = ("escalation", "reassignment", "withdrawal", "suspension", "resumption", "reclassification", "disposition")
 """Steps of which a note is left in the ticket."""
 
+_HANDS = frozenset({"acknowledged", "assigned"})
 _log = logging.getLogger(__name__)
 
 
@@ -103,8 +104,8 @@ def written(
     """
     key = f"{asked.incident}/{'+'.join(step.key for step, _ in chosen)[:500]}/helpdesk"
     assignee = next((o.assignee for _, o in reversed(chosen) if o.assignee), None) or asked.scene.assignee
-    here = any(step.kind == "update" and not (step.of or "").startswith(f"{source.name}:") for step, _ in chosen)
-    handed = here or any(outcome.assignee for _, outcome in chosen)
+    here = _decided_here(chosen, source)
+    handed = bool(here & _HANDS) or any(outcome.assignee for _, outcome in chosen)
     missed = any("declared_missed" in step.facts for step, _ in chosen)
     noted = [step for step, _ in chosen if step.kind in NOTED]
     note = "\n".join(dict.fromkeys(subjects)) if noted and subjects and "notes" in source.writes else None
@@ -113,11 +114,23 @@ def written(
         note=note,
         mark=f"[pactkeeper:{hashlib.sha256(key.encode()).hexdigest()[:16]}]",
         assignee=_theirs(source.agents, assignee) if handed and "assignee" in source.writes else None,
-        priority=_theirs(source.priorities, asked.priority) if here and "priority" in source.writes else None,
+        priority=_theirs(source.priorities, asked.priority)
+        if "priority_changed" in here and "priority" in source.writes
+        else None,
         due=asked.next_due if "due" in source.writes else None,
         tags=(("sla-missed",) if missed else ()) if "tags" in source.writes else (),
     )
     return made if any((made.note, made.assignee, made.priority, made.due, made.tags)) else None
+
+
+def _decided_here(chosen: Sequence[tuple[Step, Outcome]], source: Source) -> set[str]:
+    """What of the turns that an update follows did not come from the helpdesk itself."""
+    turns = [line.split(" ", 1) for step, _ in chosen if step.kind == "update" for line in _turns(step)]
+    return {event for event, *key in turns if not "".join(key).startswith(f"{source.name}:")}
+
+
+def _turns(step: Step) -> list[str]:
+    return step.facts.get("turns", "").split("\n") if step.facts.get("turns") else []
 
 
 def _theirs(names: dict[str, str], ours: str | None) -> str | None:

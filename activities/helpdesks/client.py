@@ -4,7 +4,7 @@ A ticket is handed over as plain JSON data, all that the adapter of its kind nee
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -15,6 +15,8 @@ from activities.settings import origin
 
 CONNECT = 5.0
 TOTAL = 20.0
+REFUSED = "_refused"
+"""Under this a ticket of a round tells why it alone can't be read (a HelpdeskRefused); nothing else is in it."""
 _LATER = frozenset({408, 409, 412, 423, 425, 429})
 
 
@@ -69,7 +71,8 @@ class Helpdesk(Protocol):
     def changed(self, since: datetime) -> AsyncIterator[dict[str, Any]]:
         """Each ticket that changed at `since` or later, the one that changed first before the others, whole.
 
-        Each has a key `_changed`, when it changed last (ISO 8601), by which the next round begins.
+        Each has a key `_changed`, when it changed last (ISO 8601), by which the next round begins. One that alone is
+        refused has `REFUSED`, and keeps no other back.
         """
 
     async def ticket(self, id: str) -> dict[str, Any] | None:
@@ -116,12 +119,38 @@ class Json:
             raise HelpdeskUnavailable(f"{where} answered {answer.status}", answer.retry_after)
         if not 200 <= answer.status < 300:
             raise HelpdeskRefused(f"{where} answered {answer.status}", answer.status)
+        if not answer.whole and len(answer.body) >= http.MAX_PAGE:
+            raise HelpdeskRefused(f"{where} answered with more than {http.MAX_PAGE >> 20} MiB", 413)
         if not answer.whole:
-            raise HelpdeskUnavailable(f"{where} broke off, or answered with more than we take")
+            raise HelpdeskUnavailable(f"{where} broke off")
         try:
-            return json.loads(answer.body) if answer.body.strip() else None
+            return _whole(json.loads(answer.body)) if answer.body.strip() else None
         except (ValueError, RecursionError):
             raise HelpdeskRefused(f"{where} answered with something that is no JSON") from None
+
+
+async def alone(reading: Awaitable[dict[str, Any] | None], id: str) -> dict[str, Any] | None:
+    """A ticket of a round; told under `REFUSED` where it is refused, unless that is said of the account.
+
+    Raises:
+        HelpdeskUnavailable, HelpdeskRefused: as it is read; the latter for the account's own sake alone.
+    """
+    try:
+        return await reading
+    except HelpdeskRefused as refused:
+        if refused.status == 401:
+            raise
+        return {REFUSED: HelpdeskRefused(f"ticket {id[:80]}: {refused}", refused.status)}
+
+
+def _whole(value: Any) -> Any:
+    """Without halves of characters, as a text has them that was cut somewhere: nothing later could write them down."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.loads(text.encode("utf-8", "replace"))
+    return value
 
 
 def listed(value: Any, *path: str) -> Sequence[dict[str, Any]]:

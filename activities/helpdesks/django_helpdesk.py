@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, listed
+from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
 
 PAGE = 100
 _SPEAKS_TEMPLATE = re.compile(r"\{(?=[{%#])|%(?=\})|#(?=\d)")
@@ -44,7 +44,7 @@ class DjangoHelpdesk:
                 break
             page = await self.json.get("/api/followups/", page_size=PAGE, page=number)
         for id, at in sorted(newest.items(), key=lambda item: item[1]):
-            if (found := await self.ticket(id)) is not None:
+            if (found := await alone(self.ticket(id), id)) is not None:
                 yield {**found, "_changed": at.isoformat()}
 
     async def ticket(self, id: str) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, listed
+from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
 from sla.intake import part, text_of
 
 API = "/support/api/v1"
@@ -34,7 +34,7 @@ class Escalated:
             found |= {id: at async for id, at in self._list(None, {"status": status}) if at >= since}
         agents = await self._agents() if found else []
         for id, at in sorted(found.items(), key=lambda one: one[1]):
-            if (ticket := await self._ticket(id)) is not None:
+            if (ticket := await alone(self._ticket(id), id)) is not None:
                 yield {**ticket, "_agents": agents, "_changed": at.isoformat()}
 
     async def ticket(self, id: str) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, listed
+from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
 from sla.intake import part, text_of
 
 PAGE = 100
@@ -43,7 +43,7 @@ class Freshdesk:
             new = [one for one in found if (_id(one), _changed(one)) not in seen]
             for ticket in new:
                 seen.add((_id(ticket), _changed(ticket)))
-                if _id(ticket) and (whole := await self.ticket(_id(ticket))) is not None:
+                if _id(ticket) and (whole := await alone(self.ticket(_id(ticket)), _id(ticket))) is not None:
                     yield {**whole, "_changed": _changed(ticket)}
             if len(found) < PAGE:
                 return

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, listed
+from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
 from sla.intake import part, text_of
 
 FIELDS = "*all,-comment,-attachment,-worklog"
@@ -40,8 +40,8 @@ class Jira:
         for _ in range(MOST_PAGES):
             page = await self.json.get("/rest/api/3/search/jql", **asked)
             for issue in listed(page, "issues"):
-                if text_of(issue.get("key")):
-                    yield await self._whole(issue)
+                if (key := text_of(issue.get("key"))) and (whole := await alone(self._whole(issue), key)) is not None:
+                    yield whole
             following = text_of(part(page, "nextPageToken"), 10_000)
             if following is None or following == asked.get("nextPageToken"):
                 return

@@ -11,7 +11,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Json, Writing, listed
+from activities.helpdesks.client import (
+    Account,
+    HelpdeskRefused,
+    HelpdeskUnavailable,
+    Json,
+    Writing,
+    alone,
+    listed,
+)
 
 API = "/REST/2.0"
 PAGE = 100
@@ -48,7 +56,7 @@ class RequestTracker:
             if (told := _time(one.get("LastUpdated")))
         }
         for id, at in sorted(found.items(), key=lambda item: (item[1], item[0])):
-            if at >= first and (ticket := await self.ticket(id)) is not None:
+            if at >= first and (ticket := await alone(self.ticket(id), id)) is not None:
                 yield ticket | {"_changed": at.isoformat()}
 
     async def ticket(self, id: str) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, listed
+from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
 from sla.intake import part, text_of
 
 PAGE = 100
@@ -41,7 +41,7 @@ class Zammad:
             if not new or len(tickets) < PAGE or any(_moment(at) < since for at in new.values()):
                 break
         for id in sorted(found, key=lambda one: _moment(found[one])):
-            ticket = await self.ticket(id)
+            ticket = await alone(self.ticket(id), id)
             if ticket is not None:
                 yield ticket
 

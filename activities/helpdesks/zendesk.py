@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, listed
+from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
 from sla.intake import part, text_of
 
 MOST_PAGES = 500
@@ -36,8 +36,8 @@ class Zendesk:
         page = await self.json.get("/api/v2/incremental/tickets/cursor", start_time=max(int(start.timestamp()), 0))
         for _ in range(MOST_PAGES):
             for ticket in listed(page, "tickets"):
-                if text_of(ticket.get("id")):
-                    yield await self._whole(ticket)
+                if (id := text_of(ticket.get("id"))) and (whole := await alone(self._whole(ticket), id)) is not None:
+                    yield whole
             cursor = text_of(part(page, "after_cursor"), 10_000)
             if part(page, "end_of_stream") is not False or cursor is None:
                 return

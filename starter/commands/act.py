@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.message import one_line
 from activities.policies import Policies
 from sla import events, names
 from starter.commands import send, terminal
@@ -182,6 +183,8 @@ def move_policy(
 def settle(ticket: Ticket, by: By, at: At = None, source: Source = None, key: Key = None) -> None:
     """Take a ticket out of the triage queue: somebody has looked at what was not known of it.
 
+    One whose priority is not known stays in it until `reclassify` names one.
+
     Example: pactkeeper settle 4711 --by dana
     """
     _do(ticket, source, "settle", made(events.Settled, by=by), at, key)
@@ -206,7 +209,11 @@ async def acted(
     """Carry out an action, and say how the incident stands then."""
     found = await find(client, ticket, source)
     taken = await send.act(client, found, action, said, late=late)
-    report(ticket, await standing(client, taken))
+    told = await standing(client, taken)
+    report(ticket, told)
+    if action == "settle" and told is not None:
+        for remark in told.get("attention", ()):
+            terminal.note(f"there is still this: {one_line(remark)}")
 
 
 async def standing(client: Client, incident: str) -> dict[str, Any] | None:

@@ -41,6 +41,7 @@ def generic(customer: str | None, secret_file: Path | None, base: str | None, *,
 
 def rotate(name: str, secret_file: Path | None, base: str | None, *, json: bool) -> None:
     """Add a secret beside those that a source has."""
+    from starter import secrets_file
     from starter.connecting import SETUPS, fresh_secret
 
     kept, place, kind = _kept(name)
@@ -51,12 +52,32 @@ def rotate(name: str, secret_file: Path | None, base: str | None, *, json: bool)
         if not secret:
             raise RefusalError(f"{setup.title} makes the secret ({setup.theirs}); give it with --secret-file FILE", 2)
     secret = secret or fresh_secret(kind)
+    first = not secrets_file.at(kept, place)
     keep(kept, place, secret)
     paste(kind, name, None, None if setup.theirs else secret, base, json=json, guide=False)
-    terminal.note(
-        f"{name} takes the new secret, and the old ones still; once the new one is in use: `pactkeeper connect {DROP} {name}`."
-    )
+    old = f", and the old ones still; once the new one is in use: `pactkeeper connect {DROP} {name}`"
+    terminal.note(f"{name} takes {'this secret' if first else f'the new secret{old}'}.")
     after(name, kind)
+
+
+def credentials(name: str, user: str | None, token_file: Path | None, *, json: bool) -> None:
+    """Put in as whom a source's API is used, and with what token; what is left out stays."""
+    from starter import secrets_file
+    from starter.connecting import SETUPS
+    from starter.kept import setting
+
+    kept, place, kind = _kept(name)
+    api, token = SETUPS[kind].api, secret_in(token_file, "--token-file")
+    if api is None:
+        raise RefusalError(f"{SETUPS[kind].title} has no API that is used here; leave out --token-file and --user", 2)
+    puts = {part: value for part, value in (("user", user), ("token", token)) if value}
+    with setting():
+        secrets_file.change(kept, [((*place[:-1], part), value) for part, value in puts.items()])
+    if json:
+        terminal.as_json({"name": name, "changed": list(puts)})
+    terminal.note(
+        f"{kept} has the {' and the '.join(puts)} of {name}. What is running reads that when it is started again."
+    )
 
 
 def drop(name: str, *, json: bool) -> None:
@@ -86,16 +107,17 @@ def paste(
     kind: str, name: str, customer: str | None, secret: str | None, base: str | None, *, json: bool, guide: bool = True
 ) -> None:
     """Print what is to be pasted where: the address, the secret (None: theirs), and the clicks in their order."""
-    from starter.connecting import BASE_VARIABLE, LOCAL, SETUPS, hook, steps
+    from starter.connecting import BASE_VARIABLE, SETUPS, hook, steps
+    from starter.web_note import found
 
     where = base or address(os.environ.get(BASE_VARIABLE, "").strip(), BASE_VARIABLE)
     if where is None:
         where = address(asked("Where the web intake is from outside, such as https://support.example.com"), "It")
     if where is None:
+        where = found(Home.here())
         terminal.note(
-            f"--hook-base says where the web intake is from outside; the address below is this machine's own, {LOCAL}."
+            f"--hook-base says where the web intake is from outside; the address below is this machine's own, {where}."
         )
-    where = where or LOCAL
     theirs = f"the one that {SETUPS[kind].title} shows ({SETUPS[kind].theirs})"
     values = {"HOOK": hook(where, kind, name, secret), "SECRET": secret or theirs, "NAME": name, "BASE": where}
     values |= {"CUSTOMER": customer} if customer else {}

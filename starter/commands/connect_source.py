@@ -8,7 +8,7 @@ import typer
 
 from starter.commands import terminal
 from starter.commands.asking import address, asked, secret_in
-from starter.commands.connect_secrets import DROP, ROTATE, after, drop, generic, keep, paste, rotate
+from starter.commands.connect_secrets import DROP, ROTATE, after, credentials, drop, generic, keep, paste, rotate
 from starter.commands.failures import RefusalError
 from starter.commands.options import Json, argument, option
 from starter.home import Home
@@ -48,8 +48,8 @@ def connect(
 ) -> None:
     """Connect a helpdesk or another source: write its file and its secret, and print the clicks in their order.
 
-    At a terminal it asks for what is missing. `rotate NAME` adds a secret beside those that there are, `drop-secret
-    NAME` takes the oldest away.
+    At a terminal it asks for what is missing. `rotate NAME` adds a secret beside those that there are, or puts in the
+    API's token (`--token-file`, `--user`); `drop-secret NAME` takes the oldest secret away.
 
     Example: pactkeeper connect
 
@@ -69,9 +69,15 @@ def connect(
             raise RefusalError(
                 f"NAME is missing; write pactkeeper connect {what} NAME, as `pactkeeper sources` lists it", 2
             )
-        if what == ROTATE:
+        said = {"--url": url, "--customer": customer, "--write": write}
+        if extra := next((option for option, value in said.items() if value is not None), None):
+            where = f"write that into policies/sources/{called}.yaml"
+            raise RefusalError(f"{extra} is nothing that connect {what} changes; {where}", 2)
+        if what == ROTATE and (token_file or user):
+            credentials(called, user, token_file, json=json)
+        if what == ROTATE and (secret_file or not (token_file or user)):
             rotate(called, secret_file, hook_base, json=json)
-        else:
+        elif what == DROP:
             drop(called, json=json)
     elif what not in SETUPS:
         raise RefusalError(f"{what!r} is no kind of source; write one of: {', '.join(SETUPS)}", 2)
@@ -116,18 +122,20 @@ def _connect(given: _Given) -> None:
     from records.shelf import Shelf, shown
     from starter import secrets_file
     from starter.commands.customers_here import known, policies_here
-    from starter.connecting import SETUPS, fresh_secret, written
+    from starter.connecting import SETUPS, example, fresh_secret, written
     from starter.kept import setting
 
     home, setup = Home.here(), SETUPS[given.kind]
     file = Shelf().root / "sources" / f"{given.name}.yaml"
-    if file.exists() and not given.force:
+    if file.exists() and not given.force and not example(file):
         raise RefusalError(
             f"{shown(file)} is there already; `pactkeeper connect {ROTATE} {given.name}` adds a secret, "
             f"`pactkeeper connect {given.kind} OTHER` connects another account, --force writes the file anew"
         )
     policies = policies_here(home)
-    customer = given.customer or asked(f"Whose tickets are they, where nothing else tells ({known(policies)})")
+    customer = given.customer or asked(
+        f"Whose tickets are they, where nothing else tells (there are: {known(policies)}; Enter: nobody's)"
+    )
     if customer and customer not in policies.customers():
         terminal.note(f"there is no customer {customer!r} yet; `pactkeeper customer set {customer} --new` makes one")
     url = address(given.url or (asked(f"Address of its API, such as {setup.api.url}") if setup.api else None), "--url")
@@ -172,7 +180,8 @@ def _credentials(given: _Given, api: "Api | None") -> tuple[str | None, str | No
     user = given.user or (asked(f"Its {api.user}") if api.user else None)
     token = token or asked(f"Its {api.token}; Enter leaves it for later", hide=True)
     if not token:
-        terminal.note(f"Without its {api.token} its API is not used: --token-file FILE gives it.")
+        how = f"`pactkeeper connect {ROTATE} {given.name} --token-file FILE{' --user USER' if api.user else ''}` puts it in"
+        terminal.note(f"Without its {api.token} its API can't be used; once you have it, {how}.")
     elif api.user and not user:
         terminal.note(f"Its {api.user} is left out, so the token must be one that stands for itself; --user names it.")
     return user, token

@@ -69,10 +69,16 @@ def _table(found: "list[DeliveryRecord]") -> Table:
             signed(one.outcome),
             one.kind or "–",
             ", ".join(one.tickets) or "–",
-            one.detail or ("–" if not one.words else "1 word" if one.words == 1 else f"{one.words} words"),
+            one.detail or _told(one),
         )
         terminal.row(made, cells)
     return made
+
+
+def _told(one: "DeliveryRecord") -> str:
+    if one.words:
+        return "1 word" if one.words == 1 else f"{one.words} words"
+    return "is read over its API" if one.outcome == "accepted" and one.tickets else "–"
 
 
 def signed(outcome: str) -> Text:

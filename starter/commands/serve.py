@@ -78,10 +78,13 @@ def addresses(running: "Running") -> list[str]:
         f"  Temporal UI  {running.ui}",
         f"  Temporal     {running.temporal}",
         f"  Web intake   {running.web}/hooks/generic/CUSTOMER, signed with the customer's secret in {running.secrets}",
+        f"  Deliveries   {running.web}/deliveries; the password is a token under `api:` in that file",
         f"  Log          {running.home.log}, every notice in {state / 'notices.jsonl'}",
         "Open a ticket in another terminal, and look at it:",
         f"  {before}pactkeeper {example}",
         f"  {before}pactkeeper status 4711",
+        "Connect the helpdesk that you have:",
+        f"  {before}pactkeeper connect",
         "Ctrl-C stops it.",
     ]
 

@@ -63,7 +63,7 @@ def health(one: "SourceLine", now: datetime) -> Text:
 def reading(one: "SourceLine", now: datetime) -> str:
     """When its API was read last, and what came of it."""
     if one.read_at is None:
-        return "not yet" if one.reads else "is not set up"
+        return "not yet" if one.reads else "is not set up" if one.has_api else "–"
     return f"{terminal.from_now(one.read_at, now)}: {one.read_how}"
 
 

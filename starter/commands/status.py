@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecution
 
-from activities.attributes import KEYWORDS, NEXT_DUE
+from activities.attributes import KEYWORDS, NEXT_DUE, TRIAGE
 from sla import names
 from starter.commands import account, terminal
 from starter.commands.failures import RefusalError
@@ -78,6 +78,9 @@ async def _several(client: Client, customer: str | None, closed: bool, triage: b
         terminal.show(none if triage or not closed else "There is no incident yet.")
         return
     terminal.show(listing(rows, datetime.now(UTC)))
+    if not triage and (waiting := sum(row["triage"] for row in rows)):
+        wait = "1 waits" if waiting == 1 else f"{waiting} wait"
+        terminal.show(Text(f"! {wait} in the triage queue: `pactkeeper status --triage`", style="bold yellow"))
     if len(rows) == limit:
         terminal.note(f"only the first {limit} are listed; `--limit` lists more")
 
@@ -113,6 +116,7 @@ def row_of(execution: WorkflowExecution) -> dict[str, Any]:
         "clocks": shown[names.CLOCK_STATE],
         "next_due": None if due is None or execution.close_time else due.astimezone(UTC).isoformat(),
         "assignee": shown[names.ASSIGNEE],
+        "triage": execution.close_time is None and bool(execution.typed_search_attributes.get(TRIAGE)),
     }
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final, TypeGuard
 
 from sla.events import Delivery
@@ -188,9 +189,15 @@ class _Reader:
         """What an agent is called: as configured, or as the helpdesk called them when it gave them the ticket."""
         if str(user) in self.source.agents:
             return self.source.agents[str(user)]
-        given = [match[1] for entry in self.past if (match := _ASSIGNED.fullmatch(_machine(entry, self.title)))]
-        name = given[-1] if given and user == self.ticket.get("assigned_to") else f"agent-{user}"
+        given = self._given if user == self.ticket.get("assigned_to") else None
+        name = given or f"agent-{user}"
         return self.source.agent(name) or name
+
+    @cached_property
+    def _given(self) -> str | None:
+        """As whom the helpdesk called the one whom it gave the ticket to last; looked for once, for a story may be long."""
+        newest = (_ASSIGNED.fullmatch(_machine(entry, self.title)) for entry in reversed(self.past))
+        return next((found[1] for found in newest if found), None)
 
     def _level(self) -> str | None:
         level = self.ticket.get("priority")

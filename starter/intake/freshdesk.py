@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sla import intake
 from sla.events import Delivery
-from sla.intake import Adapter, Hook, Read, Source, State, Told, Unusable, part, text_of
+from sla.intake import Adapter, Read, Source, State, Told, Unusable, part, text_of
 
 STATUSES: Final = {
     "2": "open",
@@ -41,11 +41,6 @@ _AUTOMATIC: Final = re.compile(
     r"(?:I am |I'm |I will be )?(?:currently )?(?:out of (?:the |my )?office|auto(?:matic|mated)?[- ]?(?:reply|response))\b",
     re.IGNORECASE,
 )
-
-
-def delivery_id(hook: Hook) -> str:
-    """Two changes can send the same body, so it is known by its second as well: a repeated one is read again, and nothing is lost."""
-    return f"{hashlib.sha256(hook.raw).hexdigest()[:24]}-{hook.received.astimezone(UTC):%Y%m%dT%H%M%S}"
 
 
 def read(body: Any, source: Source, received: datetime) -> Read:
@@ -91,7 +86,7 @@ def _blind(
         customers = bool(author) and author.strip() == field("requester_name")
         said = {"event": "customer_replied", "by": email} if customers else {"event": "agent_replied", "public": True}
         plain = _plain(text)
-        if not intake.marked(plain) and not (customers and _AUTOMATIC.match(plain or "")):
+        if not intake.marked(plain) and not (customers and _AUTOMATIC.match(intake.beginning(plain))):
             told.says(f"comment:{_digest(comment)}", None, **said, body=plain)
     if turn is not None:
         told.turns(turn[1], told.state(turn[0]), None, f"status:{turn[1]}:{mark}")
@@ -192,7 +187,9 @@ class _Ticket:
         machine = part(one, "auto_response") is True or (part(one, "automation_id") and not incoming)
         if id is None or machine or part(one, "source") == SURVEY or intake.marked(text):
             return
-        if (source.is_ours(who, from_) and private) or (customers and (private or _AUTOMATIC.match(text or ""))):
+        if (source.is_ours(who, from_) and private) or (
+            customers and (private or _AUTOMATIC.match(intake.beginning(text)))
+        ):
             return
         said: dict[str, Any] = {"event": "customer_replied", "by": email if who in (None, requester) else from_}
         if not customers:
@@ -237,4 +234,4 @@ def _second(told: Any) -> str:
     return at.strftime("%Y%m%dT%H%M%SZ") if at else "unknown"
 
 
-ADAPTER = Adapter("freshdesk", "Freshdesk", read, intake.bearer, delivery_id, story)
+ADAPTER = Adapter("freshdesk", "Freshdesk", read, intake.bearer, intake.nudge_id, story)

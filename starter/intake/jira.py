@@ -10,7 +10,21 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sla.intake import Adapter, BadSignature, Hook, Read, Source, Told, Unusable, bearer, compare, moment, part, text_of
+from sla.intake import (
+    Adapter,
+    BadSignature,
+    Hook,
+    Read,
+    Source,
+    Told,
+    Unusable,
+    bearer,
+    compare,
+    moment,
+    nudge_id,
+    part,
+    text_of,
+)
 from starter.intake.jira_issue import Issue, address_of, objects
 
 ISSUE = ("jira:issue_created", "jira:issue_updated")
@@ -98,6 +112,6 @@ ADAPTER = Adapter(
     title="Jira Service Management",
     read=read,
     verify=verify,
-    delivery_id=lambda hook: hook.header("x-atlassian-webhook-identifier"),
+    delivery_id=lambda hook: hook.header("x-atlassian-webhook-identifier") or nudge_id(hook),
     story=story,
 )
