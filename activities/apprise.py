@@ -8,6 +8,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from types import MappingProxyType
@@ -31,6 +32,8 @@ _NAME = re.compile(r"\$\{([A-Z0-9_]{1,60})\}")
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,30})://[^\s,]+")
 TITLE: Final = 250
 BODY: Final = 8000
+_THREADS: Final = ThreadPoolExecutor(8, "apprise")
+"""Of its own: a service that hangs must keep no name from being resolved, and no line out of the log."""
 
 logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its warnings may show a URL
 
@@ -88,7 +91,7 @@ async def send(settings: AppriseSettings, message: Message, address: str) -> str
     """
     service = urlsplit(address).scheme or "it"
     whole = filled(settings, address)
-    work = asyncio.ensure_future(asyncio.to_thread(_notified, whole, message))
+    work = asyncio.get_running_loop().run_in_executor(_THREADS, _notified, whole, message)
     work.add_done_callback(lambda done: None if done.cancelled() else done.exception())
     try:
         async with asyncio.timeout(settings.seconds):

@@ -118,6 +118,7 @@ class CarryOut(Message):
     phase: str = ""
     acknowledged: str | None = None
     """Who took it first."""
+    acknowledged_at: AwareDatetime | None = None
     next_due: AwareDatetime | None = None
 
     @classmethod
@@ -136,7 +137,7 @@ class CarryOut(Message):
             scene=incident.scene(view), priority=view.priority, contract=contract.name, contract_title=contract.title,
             offset_minutes=int(offset.total_seconds() // 60),
             line=view.ledger.line, asks_ledger=may_wait and any(not step.speaks_when_suspended for step in view.owed),
-            phase=view.phase, acknowledged=view.acknowledged, next_due=view.next_due,
+            phase=view.phase, acknowledged=view.acknowledged, acknowledged_at=view.acknowledged_at, next_due=view.next_due,
         )  # fmt: skip
 
 

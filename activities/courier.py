@@ -68,17 +68,23 @@ class Courier:
             ChannelUnavailable: `patient`, and a channel cannot take it now; or the log's file cannot be written.
         """
         failed: list[str] = []
+        clock = asyncio.get_running_loop().time
+        ends = clock() + self._settings.all_seconds
         for way in _ways(message):
             lack = self._lack(way)
             if lack is None:
                 try:
-                    return await self._once(way, way.channel, "; ".join(failed), message.channel)
+                    # Channels that are slow one after the other must not keep it from the log.
+                    async with asyncio.timeout_at(max(ends, clock())):
+                        return await self._once(way, way.channel, "; ".join(failed), message.channel)
                 except ChannelRefused as error:
                     lack = str(error)
-                except ChannelUnavailable as error:
+                except (ChannelUnavailable, TimeoutError) as error:
+                    late = ChannelUnavailable(f"{way.channel} was not done within {self._settings.all_seconds:g} s")
+                    down = error if isinstance(error, ChannelUnavailable) else late
                     if patient:
-                        raise
-                    lack = str(error)
+                        raise down from None
+                    lack = str(down)
             failed.append(lack)
         why = "; ".join(failed)
         if message.kind == UPDATE:

@@ -161,6 +161,10 @@ class _Sending:
             return await self._enqueue("resolve", {})
         if not self.message.data.get("acknowledged_by"):
             return "nothing that PagerDuty could be told"
+        first, triggered = _moment(self.message.data.get("acknowledged_at")), _moment(state.get("triggered_at"))
+        if first is not None and triggered is not None and first < triggered and "taken" not in self.message.data:
+            # Somebody acted long ago, and this page went out all the same; it is not for an old word to silence it.
+            return "acknowledged before it was triggered"
         if "acknowledged_at" in state:
             # Told once only: an acknowledgement that ran out in PagerDuty is to page again.
             return "acknowledged there before"

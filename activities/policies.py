@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from records.shelf import PolicyFileError, Shelf, customer_of
+from records.shelf import Shelf, customer_of
 from sla import names
 from sla.customer import ContractLine, Customer
 from sla.horizon import further, window
@@ -128,13 +128,10 @@ class Policies:
         return further(pinned, pinned.contract.hours.pin(pinned.calendar.first, last))
 
     def source(self, name: str) -> Source | None:
-        """The connected helpdesk of that name; None where there is none, or its file can't be read just now."""
+        """The connected helpdesk of that name; None where there is none, or its file could never be read."""
         if self.base is not None or self.only is not None:
             return None  # a story is told by nobody's helpdesk
-        try:
-            return self.shelf.sources().get(name)
-        except PolicyFileError:
-            return None
+        return self.shelf.usable_sources()[0].get(name)
 
     def writes(self, source: str) -> bool:
         """Whether anything is written back into the helpdesk of that name."""

@@ -64,6 +64,8 @@ class CourierSettings:
     """Where people reach our web pages, without a slash at the end; none: notices carry no links."""
     connect_seconds: float = 5.0
     total_seconds: float = 10.0
+    all_seconds: float = 40.0
+    """All ways of one message together, the log left out: well within the minute that carrying out a step may take."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

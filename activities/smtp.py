@@ -73,7 +73,10 @@ class Conversation:
     @contextlib.contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
         host, port, name = self._server.host, self._server.port, self._sender.rpartition("@")[2]
-        seconds = min(self._connect_seconds, self._total)
+        left = self._ends - time.monotonic()
+        if left <= 0 or self._called_off.is_set():
+            raise TimeoutError
+        seconds = min(self._connect_seconds, left)
         smtp: smtplib.SMTP
         if self._server.tls:
             smtp = smtplib.SMTP_SSL(host, port, name, timeout=seconds, context=ssl.create_default_context())

@@ -113,7 +113,7 @@ class SourceActivities:
             )
         # Nothing changed up to the moment at which we began to ask: by our clock, less what clocks differ by.
         to = max(filter(None, (progress.to, begun - OVERLAP)), default=None)
-        said = f"{progress.read} tickets read, {progress.words} words" + (
+        said = f"{_many(progress.read, 'ticket')} read, {_many(progress.words, 'word')}" + (
             f", {progress.failed} not read: {progress.why}" if progress.failed else ""
         )
         await self._note(source, to, said)
@@ -227,6 +227,10 @@ class _Progress:
             return
         if at.tzinfo is not None:
             self.to = max(filter(None, (self.to, min(at, self.begun))))
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _later(error: HelpdeskUnavailable) -> ApplicationError:

@@ -1,5 +1,7 @@
 """How to reach the database: SQLite by default, PostgreSQL in production; one URL for the migrations and the engine."""
 
+import contextlib
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -47,7 +49,9 @@ def upgrade(url: str) -> None:
     Raises:
         ValueError: as for `engine`.
     """
-    made = _sync_engine(_parse(url))
+    parsed = _parse(url)
+    _for_its_owner_alone(parsed)
+    made = _sync_engine(parsed)
     try:
         with made.begin() as connection:
             if connection.dialect.name == "postgresql":
@@ -55,6 +59,13 @@ def upgrade(url: str) -> None:
             command.upgrade(alembic_config(connection), "head")
     finally:
         made.dispose()
+
+
+def _for_its_owner_alone(url: URL) -> None:
+    """A new file of SQLite is for nobody else's eyes: names, addresses and dead letters stand in it."""
+    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+        with contextlib.suppress(FileExistsError, FileNotFoundError, PermissionError):  # the engine says what is wrong
+            os.close(os.open(url.database, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def alembic_config(connection: Connection) -> Config:

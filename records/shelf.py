@@ -90,6 +90,7 @@ class Shelf:
         self._read: dict[tuple[Kind, Path], tuple[tuple[int, int], Sheet[BaseModel] | PolicyFileError]] = {}
         self._customers: tuple[Stamp | None, dict[str, Customer]] | None = None
         self._sources: tuple[Stamp | None, dict[str, Source]] | None = None
+        self._usable: tuple[Stamp | None, dict[str, Source], dict[str, PolicyFileError]] | None = None
         self._pinned: dict[tuple[str, str | None, Path | None, date, date], PinnedContract] = {}
 
     def contract(self, name: str, base: Path | None = None) -> Contract:
@@ -126,6 +127,24 @@ class Shelf:
             sheets = [self.sheet(Source, "source", path) for path in self.paths("source")]
             self._sources = stamp, {sheet.model.name: sheet.model for sheet in sheets}
         return self._sources[1]
+
+    def usable_sources(self) -> tuple[dict[str, Source], dict[str, PolicyFileError]]:
+        """Every connected source, one whose file is broken just now as it was last read; and those that were never read."""
+        stamp = self._stamp("source")
+        if stamp is None or self._usable is None or self._usable[0] != stamp:
+            before = {} if self._usable is None else self._usable[1]
+            there: dict[str, Source] = {}
+            broken: dict[str, PolicyFileError] = {}
+            for path in self.paths("source"):
+                try:
+                    there[path.stem] = self.sheet(Source, "source", path).model
+                except PolicyFileError as error:
+                    if path.stem in before:
+                        there[path.stem] = before[path.stem]
+                    else:
+                        broken[path.stem] = error
+            self._usable = stamp, there, broken
+        return self._usable[1], self._usable[2]
 
     def pin(
         self, contract: str, playbook: str | None, first: date, last: date, base: Path | None = None

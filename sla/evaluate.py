@@ -61,6 +61,7 @@ class View:
     assignee: str | None
     acknowledged: str | None
     """Who of ours acted on it first."""
+    acknowledged_at: datetime | None
     disposition: str | None
     resolution: str | None
     clocks: tuple[ClockView, ...]
@@ -147,6 +148,7 @@ def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime, *, ste
         priority=facts.priority,
         assignee=facts.assignee,
         acknowledged=facts.acknowledged_by,
+        acknowledged_at=None if facts.acknowledged_at is None else from_us(facts.acknowledged_at),
         disposition=None if facts.disposition is None else facts.disposition.event.disposition,  # type: ignore[union-attr]
         resolution=facts.resolved_by,
         clocks=views,

@@ -29,7 +29,16 @@ def one_time(contract: Contract, facts: Facts, phase: str, runs: Sequence[Clock]
     if phase != "closed":
         owed += _revisions(contract, facts) + _dispositions(contract, facts)
         owed += _suspension(contract, facts, phase, runs, now)
-    return owed
+    return [_hushed(step, runs, now) for step in owed]
+
+
+def _hushed(step: Step, runs: Sequence[Clock], now: int) -> Step:
+    """The step, such that it wakes none of our people where open time is all that is promised, and it is closed now."""
+    if not step.recipients and set(step.tells) <= {"customer"}:
+        return step
+    opens = [_quiet_until(clock, now) for clock in _live(runs, now) or runs]
+    until = [at for at in opens if at is not None]
+    return step.model_copy(update={"quiet_until": min(until)}) if until and len(until) == len(opens) else step
 
 
 def climbed(rung: Rung, clock: Clock, now: int) -> Step:

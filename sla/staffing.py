@@ -34,6 +34,9 @@ def team_doubts(team: Team, coverage: Coverage) -> Iterator[Doubt]:
                     f"{here}.reach.{i} has the channel {way.channel} and no address; write `address:`, or take it out"
                 )
                 yield Doubt((*path, "reach", i), said)
+        if member.reach and member.channel == "log" and all(way.hours is not None for way in member.reach):
+            said = f"{here} is told through the log alone outside the hours of reach; write `channel:`, or a way without hours"
+            yield Doubt((*path, "reach"), said)
     for i, tier in enumerate(team.tiers):
         if not tier.members:
             yield Doubt(("tiers", i), f"tiers.{i} ({tier.title}) has no members; name some, or take it out")

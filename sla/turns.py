@@ -50,7 +50,7 @@ def updates(facts: Facts) -> list[Step]:
     fresh = [line for line in turned if last is None or to_us(line.received_at) > last]
     said = {"turns": "\n".join(f"{line.event.event} {line.key}" for line in fresh[-_TOLD_TURNS:])}
     # Not before what was begun already: it is newer than all of that, told by now or not.
-    at = from_us(max(to_us(newest.received_at), *(step.at for step in facts.steps)))
+    at = from_us(max([to_us(newest.received_at), *(step.at for step in facts.steps)]))
     return [
         Step(key=f"update/-/-/{len(before) + 1}", kind="update", at=at, of=of, speaks_when_suspended=True, facts=said)
     ]

@@ -20,8 +20,12 @@ WAITING: Final = 10_000
 BATCH: Final = 500
 ALIKE: Final = timedelta(minutes=10)
 """A body that comes again without an id of its sender's is a repetition for so long; later it may well be meant."""
+STRANGERS: Final = 60
+"""So many requests a minute that nobody signed are kept; more are counted only, for anybody can send them without end."""
 KEPT: Final = timedelta(days=30)
 PURGED: Final = timedelta(hours=1)
+UNSIGNED: Final = ("400:", "401:", "408:", "413:", "415:")
+"""How the details of refused requests begin of which nobody knows who sent them."""
 EVERY: Final = 0.25
 PATIENCE: Final = 5.0
 """Seconds until a database that is down is tried again; also what the last records have when we stop."""
@@ -43,6 +47,7 @@ class DeliveryLog:
         self._waiting: deque[DeliveryRecord] = deque(maxlen=WAITING)
         self._down, self._loaded = False, False
         self._purged: datetime | None = None
+        self._strangers: tuple[datetime | None, int] = None, 0
         self.counts: Counter[tuple[str, str]] = Counter()
         """How many of each source (`KIND/NAME`) and outcome were noted since the start."""
 
@@ -62,9 +67,17 @@ class DeliveryLog:
     def note(self, record: DeliveryRecord) -> None:
         """Note what became of one; at once, and without fail."""
         self.counts[record.source, record.outcome] += 1
+        if record.outcome == "refused" and record.detail.startswith(UNSIGNED) and self._too_many(record.received_at):
+            return
         self._waiting.append(record)
         if record.outcome in CARRIED_OUT:
             self._remember(record.source, record.delivery, record.digest, record.received_at)
+
+    def _too_many(self, at: datetime) -> bool:
+        minute = at.replace(second=0, microsecond=0)
+        known, many = self._strangers
+        self._strangers = minute, many + 1 if known == minute else 1
+        return self._strangers[1] > STRANGERS
 
     def forget(self, source: str, delivery: str, digest: str = "") -> None:
         """One that was noted has to come again: it is new when it does."""

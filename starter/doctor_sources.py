@@ -43,7 +43,7 @@ async def source(home: Home, shelf: Shelf, path: Path, web: str) -> list[Finding
         found += await tried(told.name, "way in", partial(way_in, home, told, kept, web))
     found += await tried(told.name, "API", partial(api, told, kept))
     found += unnamed(told)
-    found += await tried(told.name, "customers", partial(_customers, home, told))
+    found += await tried(told.name, "customers", partial(customers, home, told))
     found += await tried(told.name, "last heard", partial(_heard, home, told))
     return found
 
@@ -135,7 +135,7 @@ def _page(kind: str) -> str:
     return f"docs/sources/{kind}.md"
 
 
-async def _customers(home: Home, told: Source) -> list[Finding]:
+async def customers(home: Home, told: Source) -> list[Finding]:
     """Whether the customers that its file names are there."""
     if not prepared(home):
         return []

@@ -23,6 +23,7 @@ from records.spool import Spool
 from sla.intake import Source
 from starter.accounts import TemporalAccounts
 from starter.ack_page import AckPages, TemporalTakers
+from starter.bound import Bound, bind
 from starter.customers_api import CustomersApi
 from starter.deliveries_page import DeliveriesPage
 from starter.delivery_log import DeliveryLog
@@ -31,7 +32,7 @@ from starter.hook_settings import IntakeSettings
 from starter.kept import Kept
 from starter.letter_office import LetterOffice
 from starter.port import BillingRecords, NotKept
-from starter.source_hooks import Bound, SourceHooks, bind
+from starter.source_hooks import SourceHooks
 from starter.sources import KINDS, adapter
 from starter.spooler import Spooler
 from starter.standing_api import StandingApi

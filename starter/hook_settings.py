@@ -113,6 +113,9 @@ def read(file: Path) -> IntakeSettings:
         made = _File.model_validate(told)
         keys = {customer: tuple(map(key_of, active)) for customer, active in made.generic.items()}
         billing = {source: tuple(map(key_of, active)) for source, active in made.billing.items()}
+        if both := sorted(set(keys) & set(made.sources)):
+            said = "is a customer's hook and a source at once, whose tickets would be one; give the source another name"
+            raise ValueError(f"{both[0]} {said}")
         if BY_NAME in billing:
             raise ValueError(f"billing.{BY_NAME} is Stripe's own name; write stripe: for it, or choose another name")
     except ValidationError as error:

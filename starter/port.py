@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from activities.calls import Decision, Look
 from records.dead_letters import Letter
+from records.deliveries import DeliveryRecord
 from sla.customer import ContractLine, Customer
 from sla.events import AccountDelivery, Delivery
 
@@ -73,3 +74,22 @@ class BillingRecords:
 
     customers: Customers
     letters: Letters
+
+
+class Log(Protocol):
+    """Where what became of deliveries is noted, and by what a repetition is known."""
+
+    def known(self, source: str, delivery: str, digest: str) -> Literal["new", "duplicate", "other"]:
+        """Whether it was carried out before; `other`: the id was, with another body."""
+
+    def note(self, record: DeliveryRecord) -> None:
+        """Note what became of one; at once, and without fail."""
+
+
+class Spool(Protocol):
+    """Where words wait while Temporal does not answer."""
+
+    async def put(
+        self, source: str, ticket: str, customer: str, words: Sequence[Delivery], why: str, incident: str | None = None
+    ) -> None:
+        """Keep them. Raises SQLAlchemyError or OSError where the records fail as well."""

@@ -88,7 +88,7 @@ class Spooler:
             while found := await self._spool.waiting(MANY):
                 if not await self._bring(found):
                     return False
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, ValueError) as error:  # ValueError: words that this version can't read
             _log.error("the spool can't be read or written (%s)", type(error).__name__)
             return False
         return True

@@ -170,7 +170,7 @@ def working(
     teller = LiveTeller(kept.policies, courier, BundleStore(kept.engine), links=ack_links(home), writer=writer)
     money = BillingActivities(kept.policies, client, accounts)
     desks = readers(client, kept, hooks, Alarms(kept.policies, courier))
-    return build_worker(client, kept.policies, teller, billing=money, sources=desks)
+    return build_worker(client, kept.policies, teller, billing=money, sources=desks, begin=teller.resume)
 
 
 async def first_to_end(home: Home, parts: Mapping[str, Coroutine[Any, Any, Any]]) -> None:

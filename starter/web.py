@@ -16,10 +16,11 @@ from starter.hook_bodies import Refused
 from starter.hook_settings import IntakeSettings
 from starter.openapi import WORDS, Intake, answer, obj, one, page
 from starter.port import BillingRecords, Dispatch, Unavailable
-from starter.source_hooks import SourceHooks, add_source_hooks
+from starter.source_hooks import SourceHooks
 from starter.standing_api import StandingApi
 from starter.web_billing import BillingHooks, add_billing_hooks
 from starter.web_generic import GenericHook, add_generic_hook
+from starter.web_sources import add_source_hooks
 
 RETRY_AFTER = 30
 """Seconds: what senders that retry at all still wait for."""

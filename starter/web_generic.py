@@ -10,6 +10,8 @@ from fastapi.responses import JSONResponse
 
 from sla import names
 from sla.events import AccountDelivery
+from starter.bound import UNKNOWN
+from starter.came import Came
 from starter.hook_bodies import Refused, parse, raw_body
 from starter.hook_settings import IntakeSettings
 from starter.hook_signature import BadSignature, verify
@@ -26,7 +28,7 @@ from starter.openapi import (
     taken,
 )
 from starter.port import Dispatch, Unavailable
-from starter.source_hooks import UNKNOWN, Came, SourceHooks
+from starter.source_hooks import SourceHooks
 
 LIMIT = 256 * 1024
 

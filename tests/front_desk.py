@@ -15,8 +15,8 @@ from sla.customer import Contact, Customer
 from sla.events import Delivery
 from sla.intake import Source
 from starter.hook_settings import IntakeSettings, SourceSecrets
-from starter.port import Unavailable
-from starter.source_hooks import Log, SourceHooks, Spool
+from starter.port import Log, Spool, Unavailable
+from starter.source_hooks import SourceHooks
 from starter.web import create_app
 
 NOW = datetime(2031, 7, 7, 17, 0, tzinfo=UTC)

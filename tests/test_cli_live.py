@@ -55,19 +55,33 @@ def web(up: Up) -> str:
     return found[1]
 
 
+def signed(up: Up, id: str, body: str) -> dict[str, str]:
+    """The headers of a delivery, with the secret that `up` made."""
+    secret = yaml.safe_load((up.folder / "hook-secrets.yaml").read_text())["generic"]["acme"][0]
+    now = datetime.now(UTC)
+    stamp = {"webhook-id": id, "webhook-timestamp": str(int(now.timestamp()))}
+    return {**stamp, "webhook-signature": Webhook(secret).sign(id, now, body)}
+
+
 def test_a_signed_hook_opens_a_ticket_with_the_secret_that_up_made(up: Up, say: Say) -> None:
     secrets = up.folder / "hook-secrets.yaml"
     assert secrets.stat().st_mode & 0o077 == 0
-    secret = yaml.safe_load(secrets.read_text())["generic"]["acme"][0]
     body = json.dumps({"ticket": "h1", "event": "opened", "priority": "P1", "by": "ann@acme.example"})
-    now = datetime.now(UTC)
-    signed = {"webhook-id": "d1", "webhook-timestamp": str(int(now.timestamp()))}
-    signed["webhook-signature"] = Webhook(secret).sign("d1", now, body)
-    came = httpx.post(f"{web(up)}/hooks/generic/acme", content=body, headers=signed)
+    came = httpx.post(f"{web(up)}/hooks/generic/acme", content=body, headers=signed(up, "d1", body))
     assert (came.status_code, came.json()["workflow"]) == (202, "incident/acme/h1")
     assert httpx.post(f"{web(up)}/hooks/generic/acme", content=body).status_code == 401
     assert httpx.get(f"{web(up)}/readyz").json() == {"ready": True}
     assert "acme/h1: open, P1, dana" in say("ack", "acme/h1", "--by", "dana")
+
+
+def test_a_priority_that_nobody_knows_waits_in_the_triage_queue_until_it_is_named(up: Up, say: Say) -> None:
+    body = json.dumps({"ticket": "odd", "event": "opened", "priority": "dire", "by": "ann@acme.example"})
+    httpx.post(f"{web(up)}/hooks/generic/acme", content=body, headers=signed(up, "odd", body)).raise_for_status()
+    soon(lambda: "! 1 waits in the triage queue: `pactkeeper status --triage`" in say("status"), 10)
+    assert "acme/odd: open, P1" in say("settle", "acme/odd", "--by", "dana")
+    assert "acme/odd" in say("status", "--triage"), "somebody still has to say how urgent it is"
+    say("reclassify", "acme/odd", "P2", "--by", "dana")
+    soon(lambda: say("status", "--triage") == "Nothing waits in the triage queue.\n", 10)
 
 
 def test_a_ticket_is_opened_by_a_short_program_that_ends_cleanly_and_gives_a_receipt(up: Up, say: Say) -> None:

@@ -367,3 +367,17 @@ async def _noted(log: DeliveryLog, broken: Broken, id: str) -> None:
     while broken.put_down[-1].id != id:
         await asyncio.sleep(0)
     await asyncio.sleep(0)
+
+
+async def test_strangers_do_not_fill_the_records_and_are_counted_all_the_same(
+    store: DeliveryStore, sources: SourceStore
+) -> None:
+    log = DeliveryLog(store, sources)
+    for i in range(500):
+        log.note(replace(ONE, id=f"x{i}", outcome="refused", detail="401: the delivery is not signed"))
+    log.note(replace(ONE, id="known", outcome="refused", detail="409: another body came under this id before"))
+    log.note(replace(ONE, id="next", outcome="refused", detail="401: not signed", received_at=later(1)))
+    assert await log.flush()
+    kept = [one.id for one in await store.recent(1000)]
+    assert (len(kept), "known" in kept, "next" in kept) == (delivery_log.STRANGERS + 2, True, True)
+    assert log.counts[DESK, "refused"] == 502

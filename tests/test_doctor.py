@@ -18,6 +18,7 @@ from starter.doctor_here import templates
 from starter.findings import Finding, tried
 from starter.home import Home
 from starter.hook_settings import SourceSecrets
+from starter.kept import prepare_records
 from tests.receivers import mail_sink, only, web_sink
 from tests.terminal import ROOT
 
@@ -40,6 +41,14 @@ def test_assignees_that_nobody_could_be_are_told() -> None:
     assert (line.what, line.state, "docs/sources/jira.md" in line.do) == ("agents", "warning", True)
     assert doctor_sources.unnamed(source.model_copy(update={"agents": {"1": "dana"}})) == []
     assert doctor_sources.unnamed(source.model_copy(update={"writes": ("notes",)})) == []
+
+
+async def test_a_customer_that_is_not_there_is_told(tmp_path: Path) -> None:
+    source = Source(name="support", kind="mail", customer="acmee", domains={"acme.example": "acme"})
+    assert await doctor_sources.customers(Home(tmp_path), source) == []
+    await prepare_records(Home(tmp_path))
+    (line,) = await doctor_sources.customers(Home(tmp_path), source)
+    assert (line.state, line.says) == ("warning", "its file names acmee, and there is no such customer")
 
 
 @pytest.mark.parametrize(

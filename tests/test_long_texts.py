@@ -72,3 +72,11 @@ def test_a_ticket_of_very_many_answers_is_read_in_the_time_that_reading_takes() 
     read = adapter("django-helpdesk").read(body, Source(name="desk", kind="django-helpdesk"), NOW)
     assert time.process_time() - begun < 3
     assert len(read.told[0].words) > 8000
+
+
+@pytest.mark.parametrize("line", ["> a wrote:\n", "On a\n", "From: a@b\n", ">\n"])
+def test_no_mail_keeps_its_reader_at_work(line: str) -> None:
+    raw = b"From: ann@acme.example\r\nMessage-ID: <1@a>\r\nIn-Reply-To: <0@a>\r\n\r\n" + (line * 18_000).encode() + b"x"
+    begun = time.process_time()
+    assert adapter("mail").read(raw, Source(name="desk", kind="mail"), NOW).told
+    assert time.process_time() - begun < 2

@@ -168,6 +168,20 @@ def test_a_way_without_an_address_is_doubted() -> None:
     )
 
 
+def test_somebody_whom_a_page_does_not_reach_at_night_is_doubted() -> None:
+    for member, doubted in (
+        ({"reach": [SLACK_BY_DAY]}, True),
+        ({"reach": [SLACK_BY_DAY, {"channel": "pagerduty"}]}, False),
+        ({"reach": [SLACK_BY_DAY], "channel": "email", "address": "d@x.example"}, False),
+        ({}, False),
+    ):
+        made = team(**member)
+        found = [
+            d.sentence for d in team_doubts(made, Coverage(made, DAY.date())) if "through the log alone" in d.sentence
+        ]
+        assert bool(found) is doubted
+
+
 def settings(state: Path, web: WebSink, mail: MailSink) -> CourierSettings:
     return CourierSettings(
         state=state, webhook_url=web.url, webhook_secret=SECRET, smtp=SmtpServer("127.0.0.1", mail.port),

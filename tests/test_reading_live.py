@@ -193,7 +193,7 @@ async def test_a_ticket_whose_webhook_reached_nobody_is_opened_by_the_reconciler
     assert after["notices"] == told["notices"]
     state = await office.states.get("desk")
     assert state is not None
-    assert state.read_how.startswith("1 tickets read")
+    assert state.read_how.startswith("1 ticket read")
 
 
 async def test_a_round_that_breaks_off_begins_again_where_it_was_and_says_so(

@@ -16,7 +16,7 @@ from activities.sources import OVERLAP, SourceActivities
 from records.sources import SourceStore
 from sla.events import Delivery
 from sla.intake import Source, Told, Unusable, moment, word
-from starter.source_hooks import Bound
+from starter.bound import Bound
 
 NOW = datetime(2031, 7, 7, 17, 0, tzinfo=UTC)
 DESK = Source(name="desk", kind="toy", url="https://desk.example")

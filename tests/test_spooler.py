@@ -241,3 +241,14 @@ async def test_that_a_ticket_is_to_be_read_waits_like_a_word(spool: Spool) -> No
     door.shut = False
     assert await making.drain()
     assert (door.took, await spool.count()) == ([("read/desk/4711", "looked")], 0)
+
+
+async def test_words_that_can_not_be_read_any_more_end_nothing(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of another version must not take the web intake down with it."""
+
+    async def waiting(limit: int) -> list[Spooled]:
+        Delivery.model_validate({})
+        return []
+
+    monkeypatch.setattr(spool, "waiting", waiting)
+    assert not await Spooler(spool, Door(), Clock()).drain()

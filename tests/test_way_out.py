@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activities import mail
 from activities.courier import Address, Courier
-from activities.message import ChannelRefused
+from activities.message import ChannelRefused, ChannelUnavailable, Message
 from activities.pagerduty import PagerDutySettings
 from activities.policies import Policies
 from activities.settings import CourierSettings, SmtpServer
@@ -29,10 +31,13 @@ from sla.events import (
     Delivery,
     Entry,
     Event,
+    Interval,
+    Ledger,
     Notice,
     Opened,
     PriorityChanged,
     Resolved,
+    StandingTold,
     StepDone,
     entry,
     record,
@@ -47,7 +52,9 @@ from tests.test_storm import Clock, later, notice
 from tests.test_teller import POLICIES, asked, outcome, step
 from tests.test_writing import writing
 from worker.alarms import Alarms
+from worker.build import Workers
 from worker.letters import messages
+from worker.storm import GRACE
 from worker.teller import PATIENT_ATTEMPTS, LiveTeller
 
 OPENS = datetime(2031, 7, 15, 7, 0, tzinfo=UTC)
@@ -92,6 +99,23 @@ def escalated(minutes: int, channel: str = "pagerduty") -> list[Entry]:
     return [begun(rung), record(f"done:{rung.key}", at, told)]
 
 
+@pytest.mark.parametrize(
+    ("contract", "priority", "hour", "opens"),
+    [("tromzo", "P1", 22, "2031-07-09T06:00-07:00"), ("tromzo", "P1", 13, None), ("reciprocity", "1", 22, None)],
+)
+def test_a_suspension_at_night_wakes_nobody_where_open_time_is_promised(
+    contract: str, priority: str, hour: int, opens: str | None
+) -> None:
+    at = NOON.replace(hour=hour)
+    ledger = Ledger(version=1, standing="suspended", suspended=(Interval(start=at),))
+    log = [
+        said("desk:1:opened", Opened(priority=priority, subject="x"), 0),
+        record("standing:1", at, StandingTold(ledger=ledger)),
+    ]
+    [owed] = [one for one in evaluate(pinned(contract), log, at).owed if one.kind == "suspension"]
+    assert owed.quiet_until == (opens and datetime.fromisoformat(opens))
+
+
 def updates(log: list[Entry], minutes: int) -> list[Step]:
     view = evaluate(pinned("tromzo"), log, NOON + timedelta(minutes=minutes))
     return [one for one in view.owed if one.kind == "update"]
@@ -115,6 +139,14 @@ def test_an_end_that_lay_in_the_spool_is_shown_whenever_it_was_received(minutes:
     [second] = updates(log, 8)
     assert second.at >= first.at, "an older update would be taken for what is known already"
     assert updates(done(log, second), 8) == []
+
+
+@pytest.mark.parametrize(
+    ("channel", "followed"), [("apprise", True), ("slack", True), ("email", False), ("log", False)]
+)
+def test_what_may_wait_for_the_morning_is_followed_too(channel: str, followed: bool) -> None:
+    log = [OPENED, *escalated(5, channel), said("desk:1:resolved", Resolved(by="dana"), 6)]
+    assert bool(updates(log, 8)) is followed
 
 
 def test_an_update_is_no_older_than_a_page_that_is_still_on_its_way() -> None:
@@ -211,6 +243,97 @@ async def test_an_alert_is_resolved_though_pagerduty_was_away_for_longer(tmp_pat
     assert [alert.status for alert in peer.alerts] == ["resolved"]
 
 
+@pytest.mark.parametrize("patient", [True, False])
+async def test_slow_ways_one_after_the_other_do_not_keep_a_page_from_the_log(tmp_path: Path, patient: bool) -> None:
+    """A step has a minute: a page that always takes longer would be begun for ever, and told to nobody."""
+
+    class Slow(Courier):
+        async def _sent_by(self, via: str, message: Message, now: datetime) -> str:
+            await asyncio.sleep(60)
+            return "never"
+
+    web = {"webhook_url": "https://x.example", "webhook_secret": "whsec_x"}
+    mails = {"smtp": SmtpServer("127.0.0.1", 1), "mail_from": "support@tromzo.example"}
+    by = Slow(CourierSettings(state=tmp_path, all_seconds=0.05, **web, **mails), None, io.StringIO())  # type: ignore[arg-type]
+    page = message("webhook", fallbacks=(("email", "dana@x.example"),))
+    if patient:
+        with pytest.raises(ChannelUnavailable, match=r"webhook was not done within 0\.05 s"):
+            await asyncio.wait_for(by.bring(page, patient=True), 5)
+        return
+    receipt = await asyncio.wait_for(by.bring(page, patient=False), 5)
+    assert receipt.via == "log"
+    assert len(log_lines(tmp_path)) == 1
+
+
+async def test_mail_servers_that_hang_take_no_thread_from_others() -> None:
+    """Names are resolved, and the log is written, in the threads that all share; of these there are few."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        hanging = CourierSettings(
+            smtp=SmtpServer("127.0.0.1", port),
+            mail_from="support@tromzo.example",
+            connect_seconds=1.5,
+            total_seconds=1.5,
+        )
+        mails = [
+            asyncio.create_task(
+                mail.send(hanging, message("email", to=(Address(id="ann", address="ann@x.example"),)), OPENS)
+            )
+            for _ in range(40)
+        ]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(0.5):
+            assert await asyncio.to_thread(lambda: "at once") == "at once"
+        assert {type(error) for error in await asyncio.gather(*mails, return_exceptions=True)} == {ChannelUnavailable}
+
+
+async def test_what_is_put_off_comes_at_its_time_though_the_telling_was_cut_short(
+    tmp_path: Path, engine: AsyncEngine
+) -> None:
+    clock = Clock()
+    with pagerduty_server() as fresh:
+        peer = fresh()
+        settings = CourierSettings(state=tmp_path, pagerduty=PagerDutySettings(peer.url, KEY))
+        by = Courier(settings, SentStore(engine), io.StringIO(), threads=ThreadStore(engine))
+        to = later(by, engine, clock)
+        waits = notice(1, channel="pagerduty", not_before=OPENS, quiet=True, to=(Address(id="dana"),))
+        first = asyncio.create_task(to.takes(waits))
+        while not to._depositor._waiting:
+            await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await asyncio.sleep(0.2)
+        assert await to.takes(waits), "it lies there"
+        clock.to(OPENS)
+        await to.settled()
+    assert [alert.dedup_key for alert in peer.alerts] == ["incident/desk/t1"]
+
+
+async def test_a_worker_that_starts_sees_to_what_another_put_off_before_it_has_anything_to_tell(
+    tmp_path: Path, engine: AsyncEngine
+) -> None:
+    clock = Clock()
+    with pagerduty_server() as fresh:
+        peer = fresh()
+        settings = CourierSettings(state=tmp_path, pagerduty=PagerDutySettings(peer.url, KEY))
+        by = Courier(settings, SentStore(engine), io.StringIO(), threads=ThreadStore(engine))
+        gone = later(by, engine, clock)
+        assert await gone.takes(notice(1, channel="pagerduty", not_before=OPENS, quiet=True, to=(Address(id="dana"),)))
+        for task in gone._tasks.values():
+            task.cancel()
+        teller = LiveTeller(POLICIES, by, BundleStore(engine))
+        teller._later = to = later(by, engine, clock)
+
+        class Idle:
+            async def run(self) -> None:
+                return None
+
+        await Workers(Idle(), Idle(), teller.resume).run()  # type: ignore[arg-type]
+        clock.to(OPENS + GRACE)
+        await to.settled()
+    assert [alert.dedup_key for alert in peer.alerts] == ["incident/desk/t1"]
+
+
 async def test_what_only_informs_reopens_no_resolved_alert(engine: AsyncEngine) -> None:
     from activities import pagerduty
 
@@ -255,6 +378,34 @@ async def test_a_resolution_that_comes_late_closes_no_newer_alert(engine: AsyncE
     assert [alert.status for alert in peer.alerts] == ["resolved"]
 
 
+async def test_who_acted_before_a_page_does_not_silence_it_by_the_way(tmp_path: Path, engine: AsyncEngine) -> None:
+    """Dana acknowledged long ago; the lead is paged for a clock that nears its end, and then the priority changes."""
+    page = step()
+    with pagerduty_server() as fresh:
+        peer = fresh()
+        settings = CourierSettings(state=tmp_path, pagerduty=PagerDutySettings(peer.url, KEY))
+        teller = LiveTeller(POLICIES, Courier(settings, None, io.StringIO(), threads=ThreadStore(engine)))
+        lead = Recipient("gwen", "pagerduty", None, "Gwen")
+        await teller.tell(asked(page), [(page, outcome(page, lead))], 1)
+
+        async def turn(number: int, turns: str, acted: timedelta) -> str:
+            key, at = f"update/-/-/{number}", page.at + timedelta(minutes=number)
+            now = step("update", None, clock=None, tells=(), clause=None, key=key, at=at, facts={"turns": turns})
+            stands = asked(now, phase="open", acknowledged="dana", acknowledged_at=page.at + acted)
+            await teller.tell(stands, [(now, Outcome(()))], 1)
+            return peer.alerts[0].status
+
+        long_ago = timedelta(hours=-1)
+        assert await turn(1, "priority_changed desk:1", long_ago) == "triggered"
+        assert await turn(2, "acknowledged operator:1", long_ago) == "acknowledged"
+        again = step(label="90%", at=page.at + timedelta(minutes=5))
+        await teller.tell(asked(again), [(again, outcome(again, lead))], 1)
+        peer.alerts[0].status = "triggered"
+        assert await turn(6, "waiting_on_customer desk:1", timedelta(minutes=6)) == "acknowledged", (
+            "an answer counts too"
+        )
+
+
 TEAM = """
 name: default
 members:
@@ -271,14 +422,14 @@ fallback: dana
 
 
 async def test_an_alarm_finds_its_way_round_a_channel_that_is_not_there(tmp_path: Path) -> None:
-    with mail_sink() as mail:
+    with mail_sink() as sink:
         settings = CourierSettings(
-            state=tmp_path, smtp=SmtpServer("127.0.0.1", mail.port), mail_from="support@tromzo.example"
+            state=tmp_path, smtp=SmtpServer("127.0.0.1", sink.port), mail_from="support@tromzo.example"
         )
         (tmp_path / "teams").mkdir()
         (tmp_path / "teams" / "default.yaml").write_text(TEAM)
         await Alarms(Policies(Shelf(tmp_path)), Courier(settings, None, io.StringIO())).tell(
             "source/desk/quiet/1", "nothing was heard"
         )
-    [(envelope, _)] = mail.mails
+    [(envelope, _)] = sink.mails
     assert envelope.rcpt_tos == ["dana@support.example"]

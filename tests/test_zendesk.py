@@ -432,6 +432,20 @@ async def test_what_changed_is_read_page_by_page_from_a_second_on_and_never_from
     assert int(desk.log[-1][0].args["start_time"]) <= datetime.now(UTC).timestamp() - 60
 
 
+async def test_more_pages_than_one_round_reads_end_it_where_it_is_and_not_at_now(
+    desk: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An end that looked like the last page's would move the next round past what was not read."""
+    audits(desk)
+    page = {"tickets": [delivery("ticket")["ticket"]], "after_cursor": "MTU3", "end_of_stream": False}
+    desk.expect_request("/api/v2/incremental/tickets/cursor").respond_with_json(page)
+    monkeypatch.setattr("activities.helpdesks.zendesk.MOST_PAGES", 2)
+    changed = zendesk(desk).changed(datetime(2026, 7, 11, 16, tzinfo=UTC))
+    assert [(await anext(changed))["ticket"]["id"] for _ in range(2)] == [5158, 5158]
+    with pytest.raises(HelpdeskUnavailable, match="more than 2 pages"):
+        await anext(changed)
+
+
 async def test_a_ticket_that_is_not_there_is_none(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/api/v2/tickets/1").respond_with_json({"error": "RecordNotFound"}, 404)
     assert await zendesk(httpserver).ticket("1") is None

@@ -1,6 +1,7 @@
 """Building a worker: the workflows in the sandbox with the pure core passed through, the activities, the limits."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any, Self
@@ -33,8 +34,10 @@ PASSED_THROUGH = (
 class Workers:
     """The two workers of a process, which run and stop together."""
 
-    def __init__(self, incidents: Worker, accounts: Worker) -> None:
+    def __init__(self, incidents: Worker, accounts: Worker, begin: Callable[[], Awaitable[None]] | None = None) -> None:
+        """`begin` is run beside them, once."""
         self._both = (incidents, accounts)
+        self._begin = begin
         self._entered = AsyncExitStack()
 
     @property
@@ -48,6 +51,8 @@ class Workers:
             async with asyncio.TaskGroup() as group:
                 for one in self._both:
                     group.create_task(one.run())
+                if self._begin is not None:
+                    await self._begin()
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
 
@@ -79,6 +84,7 @@ def build_worker(
     task_queue: str = names.TASK_QUEUE,
     max_cached_workflows: int = 1000,
     grace: timedelta = timedelta(seconds=10),
+    begin: Callable[[], Awaitable[None]] | None = None,
 ) -> Workers:
     """A worker for our queue and for the accounts' beside it; it finishes what runs within `grace` when it is stopped.
 
@@ -97,4 +103,4 @@ def build_worker(
         )
 
     activities = all_activities(policies, client, teller, billing, sources)
-    return Workers(one(task_queue), one(names.accounts_queue(task_queue)))
+    return Workers(one(task_queue), one(names.accounts_queue(task_queue)), begin)

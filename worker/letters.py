@@ -123,8 +123,10 @@ def message(asked: CarryOut, recipient: Recipient, items: Sequence[Item]) -> Mes
 
 def update(asked: CarryOut, step: Step, channel: str, to: str) -> Message:
     """How the incident stands now, for a message of it that shows that; it is never told as news."""
+    taken = any(turn.startswith(("acknowledged ", "assigned ")) for turn in step.facts.get("turns", "").split("\n"))
     stands = (
         ("phase", asked.phase), ("assignee", asked.scene.assignee), ("acknowledged_by", asked.acknowledged),
+        ("acknowledged_at", asked.acknowledged_at.isoformat() if asked.acknowledged_at else ""), ("taken", "now" if taken else ""),
         ("priority", asked.priority), ("due", asked.next_due.isoformat() if asked.next_due else ""),
     )  # fmt: skip
     place = hashlib.sha256(to.encode()).hexdigest()[:12]  # an address may be a key that nobody is to read
@@ -151,6 +153,22 @@ def of_account(
     facts = account_facts(customer.id, customer.name, asked.contract_title, asked.offset_minutes)
     theirs = customer.contact(recipient.id) is not None or (not lines and "customer" in step.tells)
     return _account_message(step, recipient, facts, lines, parts, theirs)
+
+
+def own(
+    asked: TellAccount,
+    customer: Customer,
+    chosen: Sequence[tuple[Step, Outcome]],
+    but: Collection[tuple[str, str]] = (),
+) -> list[Message]:
+    """What an account says to those whom its steps tell, `but` for some channels and recipients."""
+    return [
+        of_account(asked, customer, step, to)
+        for step, outcome in chosen
+        for _, people in outcome.notices
+        for to in people
+        if (to.channel, names.canonical(to.id)) not in but
+    ]
 
 
 def of_parts(customer: Customer, bundle: str, recipient: Recipient, lines: Sequence[Line], parts: int) -> Message:

@@ -73,7 +73,7 @@ class Later:
         waits = message.not_before if message.not_before and message.not_before > self._now() else None
         if message.kind == UPDATE or message.to_customer or (waits is None and message.channel not in PEOPLES):
             return False
-        await self._resume()
+        await self.resume()
         try:
             if await self._store.holds(PREFIX, message.incident, message.key):
                 return True
@@ -84,12 +84,12 @@ class Later:
             until = waits or datetime.fromtimestamp((self._minute() + 1) * WINDOW, UTC)
             whose = f"{message.channel}/{names.canonical(message.to[0].id)}/{self._own}"
             bundle = f"{HOURS if waits else MINUTE}{whose}/{until.astimezone(UTC).isoformat()}"
+            # Before it lies there: who is cut short meanwhile finds it there the next time, and does not come here.
+            self._arm(bundle)
             [held] = await self._depositor.put([_part(bundle, message)])
         except (SQLAlchemyError, OSError) as error:
             _log.warning("a notice can't be put off, and goes out by itself (%s)", type(error).__name__)
             return False
-        if held:
-            self._arm(bundle)
         return held
 
     async def call_off(self, incident: str) -> None:
@@ -136,8 +136,8 @@ class Later:
     async def _waiting(self) -> list[str]:
         return [bundle for bundle, _ in await self._store.forgotten(self._now() + timedelta(days=1)) if put_off(bundle)]
 
-    async def _resume(self) -> None:
-        """Once: see to what another process may have left behind."""
+    async def resume(self) -> None:
+        """Once: see to what another process may have left behind; where the records are down, the next notice does."""
         if not self._resumed:
             self._resumed = True
             try:

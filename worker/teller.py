@@ -6,7 +6,7 @@ What many incidents say of one suspension is put by, and brought to each person 
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,7 +21,6 @@ from activities.courier import Courier
 from activities.message import OVER, UPDATE, ChannelUnavailable, Message
 from activities.policies import Policies
 from records.bundles import BundleStore, Part, PartKey, Pile
-from sla import names
 from sla.customer import Customer
 from sla.roster import Outcome
 from sla.steps import Step
@@ -121,12 +120,17 @@ class LiveTeller:
         alone = [(s, o) for s, o in chosen if s.bundle is None]
         together = [(in_bundle(s, asked.customer), o) for s, o in chosen if s.bundle is not None]
         async with beating(beat, self._patience.beat):
-            failed = await self._bring_all(_own(asked, known, alone), attempt)
+            failed = await self._bring_all(letters.own(asked, known, alone), attempt)
             if self._store is None:
-                failed += await self._bring_all(_own(asked, known, together), attempt)
+                failed += await self._bring_all(letters.own(asked, known, together), attempt)
             elif together:
                 failed += await self._tell_together(self._store, asked, known, together, attempt)
         _raise(failed)
+
+    async def resume(self) -> None:
+        """See to what a process that is gone has put off."""
+        if self._later is not None:
+            await self._later.resume()
 
     async def sweep_bundles(self, older_than: timedelta = FORGOTTEN) -> int:
         """Bring the parts that nobody came for in so long; how many bundles there were. What was sent long ago is dropped.
@@ -194,7 +198,7 @@ class LiveTeller:
         if account is not None:
             asked, step, outcome = account
             holds = {(pile.channel, pile.recipient_id) for pile in piles}
-            failed += await self._bring_all(_own(asked, customer, [(step, outcome)], holds), attempt)
+            failed += await self._bring_all(letters.own(asked, customer, [(step, outcome)], holds), attempt)
         return failed
 
     async def _put_by(
@@ -269,22 +273,6 @@ class LiveTeller:
 
 def _batches(piles: Sequence[Pile]) -> Iterator[Sequence[Pile]]:
     return (piles[start : start + PILES] for start in range(0, len(piles), PILES))
-
-
-def _own(
-    asked: TellAccount,
-    customer: Customer,
-    chosen: Sequence[tuple[Step, Outcome]],
-    but: Collection[tuple[str, str]] = (),
-) -> list[Message]:
-    """What an account says to those whom its steps tell, `but` for some channels and recipients."""
-    return [
-        letters.of_account(asked, customer, step, to)
-        for step, outcome in chosen
-        for _, people in outcome.notices
-        for to in people
-        if (to.channel, names.canonical(to.id)) not in but
-    ]
 
 
 def _raise(failed: Sequence[BaseException]) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
+from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Json, Writing, alone, listed
 from sla.intake import part, text_of
 
 FIELDS = "*all,-comment,-attachment,-worklog"
@@ -46,6 +46,7 @@ class Jira:
             if following is None or following == asked.get("nextPageToken"):
                 return
             asked["nextPageToken"] = following
+        raise HelpdeskUnavailable(f"Jira has more than {MOST_PAGES} pages of changes; it is read on from there")
 
     async def ticket(self, id: str) -> dict[str, Any] | None:
         """One issue with its changelog and its comments."""

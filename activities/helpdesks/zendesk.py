@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
+from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Json, Writing, alone, listed
 from sla.intake import part, text_of
 
 MOST_PAGES = 500
@@ -42,6 +42,7 @@ class Zendesk:
             if part(page, "end_of_stream") is not False or cursor is None:
                 return
             page = await self.json.get("/api/v2/incremental/tickets/cursor", cursor=cursor)
+        raise HelpdeskUnavailable(f"Zendesk has more than {MOST_PAGES} pages of changes; it is read on from there")
 
     async def ticket(self, id: str) -> dict[str, Any] | None:
         """One ticket with its audits and the people in it."""

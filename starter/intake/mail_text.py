@@ -59,15 +59,18 @@ def text(mail: "Message[str, str]") -> str:
 def own(said: str) -> str:
     """A reply without the mail that it answers, where that stands at its end; whole where nothing would be left."""
     lines = said.splitlines()
-    cut = next((i for i in range(len(lines)) if _quotes_from(lines, i)), len(lines))
+    quoted = len(lines)
+    while quoted and (not lines[quoted - 1].strip() or lines[quoted - 1].lstrip().startswith(">")):
+        quoted -= 1
+    cut = next((i for i in range(len(lines)) if _quotes_from(lines, i, quoted)), len(lines))
     kept = lines[:cut]
     while kept and (not kept[-1].strip() or kept[-1].startswith(">")):
         kept.pop()
     return "\n".join(kept).strip() or said
 
 
-def _quotes_from(lines: list[str], i: int) -> bool:
-    """Whether the quoted mail begins with this line: nothing of the sender's own follows."""
+def _quotes_from(lines: list[str], i: int, quoted: int) -> bool:
+    """Whether the quoted mail begins with this line: nothing of the sender's own follows. From `quoted` on all is marked so."""
     if _ORIGINAL.match(lines[i]):
         return True
     if _FROM.match(lines[i]) and any(_SENT.match(one) for one in lines[i + 1 : i + 4]):
@@ -77,8 +80,7 @@ def _quotes_from(lines: list[str], i: int) -> bool:
     if not _WROTE.match(f"{lines[i]} {lines[i + 1]}" if broken else lines[i]):
         return False
     rest = i + (2 if broken else 1)
-    follows = (lines[j].lstrip() for j in range(rest, len(lines)))
-    return rest < len(lines) and all(not one or one.startswith(">") for one in follows)
+    return quoted <= rest < len(lines)
 
 
 def _parts(mail: "Message[str, str]") -> Iterator["Message[str, str]"]:

@@ -1,0 +1,35 @@
+"""One request of a source as it goes through, and the line of the log that it leaves."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from records.deliveries import DeliveryRecord
+
+
+@dataclass
+class Came:
+    """What is known of a request as it goes through."""
+
+    source: str
+    received: datetime
+    delivery: str = ""
+    digest: str = ""
+    kind: str = ""
+    outcome: str = "refused"
+    detail: str = "a fault of ours"
+    tickets: tuple[str, ...] = ()
+    words: int = 0
+    silent: bool = False
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def ends(self, outcome: str, detail: str) -> None:
+        """What becomes of it."""
+        self.outcome, self.detail = outcome, detail
+
+    def record(self, took_ms: int) -> DeliveryRecord:
+        """A line of the log."""
+        return DeliveryRecord(
+            id=self.id, source=self.source, received_at=self.received, delivery=self.delivery, digest=self.digest,
+            kind=self.kind, outcome=self.outcome, detail=self.detail, tickets=self.tickets, words=self.words, took_ms=took_ms,
+        )  # fmt: skip
