@@ -1,6 +1,7 @@
-"""The load of the intake benchmark, in a process of its own: `python -m benchmarks.load bare|zendesk TARGET COUNT TAG [SECRET]`.
+"""The load of the intake benchmark, in a process of its own: `python -m benchmarks.load bare|inside|zendesk TARGET COUNT TAG [SECRET]`.
 
-`bare` calls StartWorkflowExecution; `zendesk` posts signed events of new tickets over as many kept connections, by hand, so that the
+`bare` calls StartWorkflowExecution; `inside` makes the call that an intake makes, signal-with-start with its attributes, without an
+intake; `zendesk` posts signed events of new tickets over as many kept connections, by hand, so that the
 client hardly counts. Both keep 32 in flight. Prints one JSON object.
 """
 
@@ -15,8 +16,12 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities import dispatch
+from activities.policies import Policies
 from benchmarks.machine import leave
+from sla.events import Delivery, Opened
 from sla.intake import Source
 from starter import samples
 from starter.sample_signing import SIGNERS
@@ -83,6 +88,23 @@ async def bare(target: str, count: int, tag: str) -> dict[str, float]:
     return await keep_in_flight([call(f"{tag}-{i}") for i in range(count)], IN_FLIGHT)
 
 
+async def inside(target: str, count: int, tag: str) -> dict[str, float]:
+    client = await Client.connect(target, data_converter=pydantic_data_converter)
+    policies, now = Policies(), datetime.now(UTC)
+
+    def call(id: str) -> Callable[[], Awaitable[None]]:
+        said = Opened(priority="P2", by="ann@acme.example", channel="email", body="Since this morning. " * 20)
+        word = Delivery(key=id, occurred_at=now, received_at=now, event=said)
+
+        async def deliver() -> None:
+            await dispatch.deliver(client, SOURCE.name, id, "acme", word, task_queue=NOBODY, policies=policies)
+
+        return deliver
+
+    await call(f"{tag}-first")()
+    return await keep_in_flight([call(f"{tag}-{i}") for i in range(count)], IN_FLIGHT)
+
+
 async def hook(url: str, secret: str, count: int, tag: str) -> dict[str, float]:
     where = urlsplit(url)
     opened = [await asyncio.open_connection(where.hostname, where.port) for _ in range(IN_FLIGHT)]
@@ -118,6 +140,7 @@ def _cpu() -> float:
 
 if __name__ == "__main__":
     way, target, count, tag = sys.argv[1:5]
-    run = bare(target, int(count), tag) if way == "bare" else hook(target, sys.argv[5], int(count), tag)
+    direct = {"bare": bare, "inside": inside}
+    run = direct[way](target, int(count), tag) if way in direct else hook(target, sys.argv[5], int(count), tag)
     print(json.dumps(asyncio.run(run)))
     leave(0)
