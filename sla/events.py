@@ -436,6 +436,8 @@ class StepDone(BaseModel):
     tried: tuple[str, ...] = ()
     held_back: bool = False
     """True when the account's ledger said that support is suspended: nothing went out."""
+    shows: bool = False
+    """Whether it may lie somewhere as a message that shows how the incident stands. (Histories of before have none such.)"""
 
 
 class AccountEntry(Envelope):

@@ -9,6 +9,7 @@ from sla.events import Delivery, Entry, Notice, Read, StepBegun, StepDone, recor
 from sla.policy import Contract
 from sla.roster import Outcome, Recipient, Roster, by_channel
 from sla.steps import Step
+from sla.ways import LIVE
 
 
 class Scene(BaseModel):
@@ -76,7 +77,9 @@ def begun(step: Step) -> Entry:
 def done(step: Step, outcome: Outcome) -> StepDone:
     """The record of what came of a step."""
     notices = tuple(notice for notice, _ in outcome.notices)
-    return StepDone(step_key=step.key, notices=notices, assignee=outcome.assignee, tried=outcome.tried)
+    ways = (way for _, people in outcome.notices for who in people for way in (who.channel, *dict(who.fallbacks)))
+    shows = any(way in LIVE for way in ways)
+    return StepDone(step_key=step.key, notices=notices, assignee=outcome.assignee, tried=outcome.tried, shows=shows)
 
 
 def read(

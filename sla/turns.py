@@ -1,11 +1,10 @@
 """What follows each turn of an incident: what a channel shows of it, and what stands in the helpdesk."""
 
 from sla.civil import from_us, to_us
+from sla.events import Entry
 from sla.facts import Facts
 from sla.steps import Step
 
-LIVE = frozenset({"slack", "pagerduty", "apprise"})
-"""Channels on which a message shows how its incident stands, or may wait for the morning and has to be called off."""
 TURNS = frozenset(
     {
         "acknowledged",
@@ -24,12 +23,15 @@ ENDS = frozenset({"resolved", "closed"})
 _TOLD_TURNS = 50
 
 
+def _turns(line: Entry, facts: Facts) -> bool:
+    """Whether a word changes what is shown: one of those above, or the first by which somebody of ours took the ticket."""
+    taken = line.event.event in ("agent_replied", "plan_provided") and to_us(line.happened) == facts.acknowledged_at
+    return taken or line.event.event in TURNS
+
+
 def updates(facts: Facts) -> list[Step]:
     """What was told on a channel that shows a state, and what we write into helpdesks, follows each turn: once for the newest."""
-    shown = [
-        step.done is not None and any(notice.channel in LIVE for notice in step.done.notices) for step in facts.steps
-    ]
-    live = [step.at for step, seen in zip(facts.steps, shown, strict=True) if seen]
+    live = [step.at for step in facts.steps if step.done is not None and step.done.shows]
     if not live and not facts.read.writes:
         return []
     since = 0 if facts.read.writes else live[0]
@@ -37,7 +39,7 @@ def updates(facts: Facts) -> list[Step]:
     turned = [
         line
         for line in facts.entries
-        if line.event.event in TURNS and (line.event.event in ENDS or to_us(line.received_at) >= since)
+        if _turns(line, facts) and (line.event.event in ENDS or to_us(line.received_at) >= since)
     ]
     if not turned:
         return []

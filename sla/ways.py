@@ -11,6 +11,10 @@ ADDRESSED: Final = ("email", "webhook", "slack", "apprise")
 """Channels that reach nobody without an address."""
 
 
+LIVE: Final = frozenset({"slack", "pagerduty", "apprise"})
+"""Channels on which a message shows how its incident stands, or may wait for the morning and has to be called off."""
+
+
 class Way(BaseModel):
     """One way to reach a person, and the hours in which it comes before the others (left out: always)."""
 

@@ -27,6 +27,7 @@ from sla.customer import DEFAULT_CUSTOMER
 from sla.evaluate import evaluate
 from sla.events import (
     Acknowledged,
+    AgentReplied,
     Closed,
     Delivery,
     Entry,
@@ -45,6 +46,7 @@ from sla.events import (
 from sla.perform import begun
 from sla.roster import Outcome, Recipient
 from sla.steps import Step
+from sla.ways import LIVE
 from tests.cases import pinned
 from tests.peers.pagerduty import KEY, pagerduty_server
 from tests.receivers import log_lines, mail_sink, message
@@ -95,7 +97,11 @@ def escalated(minutes: int, channel: str = "pagerduty") -> list[Entry]:
     """A rung of the ladder that was told."""
     at = NOON + timedelta(minutes=minutes)
     rung = Step(key=f"escalation/response/{minutes}/1", kind="escalation", at=at, clock="response", step="75%")
-    told = StepDone(step_key=rung.key, notices=(Notice(at=at, kind="escalation", to=("dana",), channel=channel),))
+    told = StepDone(
+        step_key=rung.key,
+        notices=(Notice(at=at, kind="escalation", to=("dana",), channel=channel),),
+        shows=channel in LIVE,
+    )
     return [begun(rung), record(f"done:{rung.key}", at, told)]
 
 
@@ -433,3 +439,10 @@ async def test_an_alarm_finds_its_way_round_a_channel_that_is_not_there(tmp_path
         )
     [(envelope, _)] = sink.mails
     assert envelope.rcpt_tos == ["dana@support.example"]
+
+
+def test_the_first_answer_of_an_agent_takes_the_ticket_and_is_shown_and_a_later_one_is_not() -> None:
+    log = [OPENED, *escalated(5), said("desk:1:reply:1", AgentReplied(by="dana"), 6)]
+    [owed] = updates(log, 7)
+    log = [*done(log, owed), said("desk:1:reply:2", AgentReplied(by="dana"), 8)]
+    assert updates(log, 9) == []
