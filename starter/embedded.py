@@ -194,6 +194,7 @@ class EmbeddedServer:
                     # A session of its own: the terminal's Ctrl-C is ours to hear first. The lock goes along, so that
                     # the folder stays taken for as long as the server lives, whatever becomes of us.
                     start_new_session=True, pass_fds=(self._folder.lock_fd,), env=_environment(),
+                    umask=0o077,  # its database holds what people wrote
                 )  # fmt: skip
             except OSError as error:
                 raise ServerError(f"the program {executable} cannot be run: {error.strerror}") from None

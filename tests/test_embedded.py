@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -105,6 +106,11 @@ async def test_starts_in_a_folder_that_is_not_there_and_serves_its_api_ui_and_me
     assert page.status_code == 200
     assert "_app/immutable" in page.text
     assert "service_requests" in metrics.text
+
+
+async def test_its_database_is_for_its_owner_alone(server: EmbeddedServer, folder: Path) -> None:
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.glob("temporal.db*")}  # noqa: ASYNC240
+    assert set(modes.values()) == {0o600}, modes
 
 
 async def test_keeps_closed_workflows_for_ninety_days(server: EmbeddedServer) -> None:
