@@ -21,6 +21,7 @@ from activities import http
 from activities.message import ChannelRefused, ChannelUnavailable, Message, one_line
 from activities.settings import origin, secret_of, web_address
 from records.threads import Thread, ThreadStore
+from sla.civil import parsed
 
 PAGERDUTY_KEY = "PACTKEEPER_PAGERDUTY_KEY"
 PAGERDUTY_URL = "PACTKEEPER_PAGERDUTY_URL"
@@ -135,7 +136,7 @@ class _Sending:
         state, at = await self._recall(), self.message.at.isoformat()
         if self.message.kind == UPDATE:
             return await self._update(state, at)
-        over = _moment(state.get("resolved_at"))
+        over = parsed(state.get("resolved_at"))
         if over is not None and self.message.at <= over:
             return "not sent: it was resolved after this fell due, and a trigger would page anew"
         if over is not None and self.message.kind in _INFORMS:
@@ -144,7 +145,7 @@ class _Sending:
             raise ChannelRefused("PagerDuty would wake somebody, and this notice is to wake nobody")
         done = await self._enqueue("trigger", trigger(self.message))
         state = await self._recall()
-        over = _moment(state.get("resolved_at"))
+        over = parsed(state.get("resolved_at"))
         if over is not None and self.message.at <= over:
             # Another process resolved it meanwhile; which of the two PagerDuty heard first is not known.
             return await self._enqueue("resolve", {})
@@ -153,7 +154,7 @@ class _Sending:
 
     async def _update(self, state: Mapping[str, Any], at: str) -> str:
         if self.message.data.get("phase") in OVER:
-            triggered = _moment(state.get("triggered_at"))
+            triggered = parsed(state.get("triggered_at"))
             if triggered is not None and triggered > self.message.at:
                 return "not resolved: it was triggered again since"
             # Before PagerDuty hears of it: from here on no earlier notice may open the alert again.
@@ -161,7 +162,7 @@ class _Sending:
             return await self._enqueue("resolve", {})
         if not self.message.data.get("acknowledged_by"):
             return "nothing that PagerDuty could be told"
-        first, triggered = _moment(self.message.data.get("acknowledged_at")), _moment(state.get("triggered_at"))
+        first, triggered = parsed(self.message.data.get("acknowledged_at")), parsed(state.get("triggered_at"))
         if first is not None and triggered is not None and first < triggered and "taken" not in self.message.data:
             # Somebody acted long ago, and this page went out all the same; it is not for an old word to silence it.
             return "acknowledged before it was triggered"
@@ -211,12 +212,3 @@ class _Sending:
             await self.threads.put(replace(self.row, state=state))
         except (SQLAlchemyError, OSError) as error:
             _log.warning("what PagerDuty was told is not in the record (%s)", type(error).__name__)
-
-
-def _moment(told: Any) -> datetime | None:
-    """An instant as we kept it; None where there is none."""
-    try:
-        at = datetime.fromisoformat(told) if isinstance(told, str) else None
-    except ValueError:
-        return None
-    return at if at is not None and at.tzinfo is not None else None

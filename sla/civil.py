@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sla.errors import AwareDatetime, NaiveDatetime
 
@@ -13,6 +13,15 @@ SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 _NAIVE_EPOCH = EPOCH.replace(tzinfo=None)
 _EPOCH_ORDINAL = EPOCH.toordinal()
+
+
+def parsed(told: Any) -> datetime | None:
+    """An instant in ISO 8601 with its offset; None for whatever else, and for one without an offset."""
+    try:
+        at = datetime.fromisoformat(told.strip()) if isinstance(told, str) else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None else None
 
 
 def span_us(span: timedelta) -> int:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
+from sla.civil import parsed
 from sla.customer import CustomerId, Name
 from sla.events import INCIDENT_EVENT, Delivery
 from sla.roster import MemberId
@@ -291,6 +292,21 @@ def moment(told: Any, received: datetime, *, unit: Literal["s", "ms"] = "s") -> 
     except (ValueError, OverflowError, OSError):
         return received
     return at
+
+
+def second(told: Any) -> datetime | None:
+    """An instant to the second, in UTC, for keys that several doors must write alike; None for what tells none."""
+    at = parsed(told)
+    try:
+        return None if at is None else at.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        return None
+
+
+def in_key(told: Any) -> str:
+    """The same, as it stands in a key."""
+    at = second(told)
+    return at.strftime("%Y%m%dT%H%M%SZ") if at else "unknown"
 
 
 def word(key: str, at: datetime, received: datetime, **said: Any) -> Delivery:

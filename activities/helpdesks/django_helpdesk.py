@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
+from sla.civil import parsed
 
 PAGE = 100
 _SPEAKS_TEMPLATE = re.compile(r"\{(?=[{%#])|%(?=\})|#(?=\d)")
@@ -34,7 +35,7 @@ class DjangoHelpdesk:
         while True:
             dates = []
             for entry in listed(page, "results"):
-                if (at := _moment(entry.get("date"))) is not None:
+                if (at := parsed(entry.get("date"))) is not None:
                     dates.append(at)
                     if at >= since:
                         id = str(entry.get("ticket"))
@@ -94,7 +95,7 @@ def _fields(writing: Writing, ticket: Mapping[str, Any]) -> tuple[dict[str, Any]
             left.append(f"{name} {given!r} is no number, which is all that django-helpdesk takes there")
         elif given is not None and ticket.get(name) != int(given):
             fields[name] = int(given)
-    if writing.due is not None and _moment(ticket.get("due_date")) != writing.due:
+    if writing.due is not None and parsed(ticket.get("due_date")) != writing.due:
         fields["due_date"] = writing.due.isoformat()
     return fields, left
 
@@ -102,11 +103,3 @@ def _fields(writing: Writing, ticket: Mapping[str, Any]) -> tuple[dict[str, Any]
 def _count(page: Any) -> int:
     count = page.get("count") if isinstance(page, dict) else None
     return count if isinstance(count, int) else 0
-
-
-def _moment(told: Any) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(told) if isinstance(told, str) else None
-    except ValueError:
-        return None
-    return at if at is not None and at.tzinfo is not None else None

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
+from sla.civil import parsed
 from sla.intake import part, text_of
 
 API = "/support/api/v1"
@@ -108,9 +109,9 @@ class Escalated:
             page = await self.json.get(f"{self.api}/tickets/", **query, **only)
             saved = []
             for one in listed(page, "data"):
-                times = [at for name in ("updated_at", "last_reply_at") if (at := _moment(one.get(name))) is not None]
+                times = [at for name in ("updated_at", "last_reply_at") if (at := parsed(one.get(name))) is not None]
                 if times and (id := text_of(one.get("id"))) is not None:
-                    saved.append(_moment(one.get("updated_at")) or times[0])
+                    saved.append(parsed(one.get("updated_at")) or times[0])
                     yield id, max(times)
             last = part(page, "meta", "last_page")
             if not saved or not isinstance(last, int) or number >= last or (since is not None and min(saved) < since):
@@ -135,11 +136,3 @@ class Escalated:
 def _ids(person: Any) -> set[str]:
     """How an agent may be called: by id or address."""
     return {told.casefold() for name in ("id", "email") if (told := text_of(part(person, name))) is not None}
-
-
-def _moment(told: Any) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(told) if isinstance(told, str) else None
-    except ValueError:
-        return None
-    return at if at is not None and at.tzinfo is not None else None

@@ -109,13 +109,13 @@ def story(ticket: dict[str, Any], source: Source, received: datetime) -> Told | 
     for one in ticket["conversations"] if isinstance(ticket.get("conversations"), list) else []:
         told.conversation(one, text_of(part(now, "requester_id")), email)
     # A key without a time: told once, so that the next reading does not undo what somebody decided here meanwhile.
-    if level and _second(changed) != _second(born):
+    if level and intake.in_key(changed) != intake.in_key(born):
         told.says(f"priority:{text_of(part(now, 'priority'))}", changed, event="priority_changed", to=level)
     if agent:
         told.says(f"assigned:{agent}", changed, event="assigned", to=source.agent(agent))
     told.statuses(now)
     if part(now, "deleted") is True or part(now, "spam") is True:
-        told.says(f"deleted:{_second(changed)}", changed, event="closed")
+        told.says(f"deleted:{intake.in_key(changed)}", changed, event="closed")
     names = [text_of(part(now, "company_id")), text_of(part(now, "company", "name"))]
     known = {one.casefold() for one in source.organisations}
     return told.told(email, next((one for one in names if one and one.casefold() in known), names[0] or names[1]))
@@ -165,17 +165,17 @@ class _Ticket:
     def statuses(self, ticket: Any) -> None:
         """What the ticket's statistics tell of its statuses, and its status now."""
         now, stats = text_of(part(ticket, "status"), 200), part(ticket, "stats")
-        past = {code: at for code, name in MOMENTS.items() if _instant(at := part(stats, name))}
+        past = {code: at for code, name in MOMENTS.items() if intake.second(at := part(stats, name))}
         for code, at in past.items():
-            self.turns(code, None, at, f"status:{code}:{_second(at)}")
+            self.turns(code, None, at, f"status:{code}:{intake.in_key(at)}")
         again, since = part(stats, "reopened_at"), part(stats, "status_updated_at") or part(ticket, "updated_at")
-        if _instant(again):
-            self.says(f"reopened:{_second(again)}", again, event="reopened")
+        if intake.second(again):
+            self.says(f"reopened:{intake.in_key(again)}", again, event="reopened")
         if now is None or now in past:
             return
-        left = [code for code, at in past.items() if _second(at) < _second(since)]
-        before: State | None = "waiting" if left and _second(again) != _second(since) else None
-        self.turns(now, before, since, f"status:{now}:{_second(since)}")
+        left = [code for code, at in past.items() if intake.in_key(at) < intake.in_key(since)]
+        before: State | None = "waiting" if left and intake.in_key(again) != intake.in_key(since) else None
+        self.turns(now, before, since, f"status:{now}:{intake.in_key(since)}")
 
     def conversation(self, one: Any, requester: str | None, email: str | None) -> None:
         """The word of a reply or a note, if it has one."""
@@ -218,20 +218,6 @@ def _plain(text: str | None) -> str | None:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
-
-
-def _instant(told: Any) -> datetime | None:
-    """To the second; None for what tells none."""
-    try:
-        at = datetime.fromisoformat(told.strip()) if isinstance(told, str) else None
-        return at.astimezone(UTC).replace(microsecond=0) if at and at.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def _second(told: Any) -> str:
-    at = _instant(told)
-    return at.strftime("%Y%m%dT%H%M%SZ") if at else "unknown"
 
 
 ADAPTER = Adapter("freshdesk", "Freshdesk", read, intake.bearer, intake.nudge_id, story)

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sla import intake
@@ -50,7 +50,7 @@ def verify(hook: Hook, secrets: Sequence[str]) -> None:
     signed = stamp.encode("utf-8", "replace") + hook.raw
     made = [hmac.new(secret.encode(), signed, hashlib.sha256).digest() for secret in secrets]
     intake.compare([base64.b64encode(one) for one in made], [hook.header("x-zendesk-webhook-signature")])
-    intake.in_window(_instant(stamp), hook.received)
+    intake.in_window(intake.second(stamp), hook.received)
 
 
 def delivery_id(hook: Hook) -> str:
@@ -103,7 +103,7 @@ def _event(body: Mapping[str, Any], kind: str, source: Source, received: datetim
     told = _Ticket(part(detail, "id") or subject.rpartition(":")[2], "detail.id", source, received)
     if not source.counts(*_places(detail)):
         return Read(ignored=ELSEWHERE, kind=kind)
-    at = part(detail, "updated_at") if _instant(part(detail, "updated_at")) else body.get("time")
+    at = part(detail, "updated_at") if intake.second(part(detail, "updated_at")) else body.get("time")
     actor, company = text_of(part(detail, "actor_id")), text_of(part(detail, "organization_id"))
     ignored = f"{kind} is no event that matters"
     match kind.removeprefix("ticket."):
@@ -175,15 +175,19 @@ class _Ticket:
 
     def says(self, what: str, at: Any, **said: Any) -> None:
         """A word about the ticket, known again by what it says and by its second."""
-        self.words.append(self._word(f"{what}:{_second(at)}", at, **said))
+        self.words.append(self._word(f"{what}:{intake.in_key(at)}", at, **said))
 
     def comment_added(self, ticket: Any, comment: Any, at: Any) -> str:
         """A comment of an event; else why it has no word."""
-        text, opened, then = text_of(part(comment, "body"), 20_000), _instant(part(ticket, "created_at")), _instant(at)
+        text, opened, then = (
+            text_of(part(comment, "body"), 20_000),
+            intake.second(part(ticket, "created_at")),
+            intake.second(at),
+        )
         young = opened is not None and then is not None and then - opened < timedelta(minutes=1)
         if young and (then == opened or text == text_of(part(ticket, "description"), 20_000)):
             return "it is the ticket's own first message"
-        id, who = text_of(part(comment, "id")) or _second(at), text_of(part(comment, "author", "id"))
+        id, who = text_of(part(comment, "id")) or intake.in_key(at), text_of(part(comment, "author", "id"))
         public, staff = part(comment, "is_public") is not False, part(comment, "author", "is_staff") is True
         return self.comments(id, at, (who, None), staff, public, text)
 
@@ -266,20 +270,6 @@ def _events(audit: Mapping[str, Any], *kinds: str) -> list[Mapping[str, Any]]:
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
-
-
-def _instant(told: Any) -> datetime | None:
-    """To the second; None for what tells none."""
-    try:
-        at = datetime.fromisoformat(told.strip()) if isinstance(told, str) else None
-        return at.astimezone(UTC).replace(microsecond=0) if at and at.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def _second(told: Any) -> str:
-    at = _instant(told)
-    return at.strftime("%Y%m%dT%H%M%SZ") if at else "unknown"
 
 
 ADAPTER = Adapter("zendesk", "Zendesk", read, verify, delivery_id, story, window=True)
