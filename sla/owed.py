@@ -218,7 +218,8 @@ def _together(facts: Facts, owed: Saying) -> bool:
             return any(stretch.end == at for stretch in facts.ledger.suspended)
     begun = from_us(max(owed.about, facts.heard))
     lasts = any(s.start <= begun and (s.end is None or s.end > at) for s in facts.ledger.suspended)
-    return not facts.enrolled_with and not lasts
+    # One that began for this ticket alone, as its priority was served no longer, the account never told.
+    return not facts.enrolled_with and not lasts and at in facts.lines_own
 
 
 def _woken(facts: Facts, after: int) -> bool:

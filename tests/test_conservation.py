@@ -288,6 +288,12 @@ ONCE_WRONG = {
         _word("07-02T13:00", event="contract_terminated", reference="INV-2"),
         _word("07-02T13:00", event="contract_terminated", reference="INV-2", line="two"),
     ), ContractLine(id="one", products=("one",)), ContractLine(id="two", products=("two",), prepaid=True)),
+    "served until it was lowered, and in that moment it is heard that all was paid before": ("../policies/patient.yaml", (
+        _word("07-02T13:00", priority="S1", **OPENED),
+        _word("07-02T13:00", event="contract_terminated"),
+        _word("07-07T13:00", ticket="a", event="priority_changed", to="S2", by="dana"),
+        _word("07-05T13:00", received="07-07T13:00", event="payment_current"),
+    )),
     "served until a late word says that it was not": ("../policies/patient.yaml", (
         _word("07-08T09:00", priority="S1", **OPENED),
         _word("07-08T12:00", event="contract_terminated"),
