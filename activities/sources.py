@@ -2,7 +2,7 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -17,8 +17,9 @@ from activities.beating import beating
 from activities.calls import ReadSource, ReadTicket, SourceRead
 from activities.helpdesks.client import REFUSED, Helpdesk, HelpdeskRefused, HelpdeskUnavailable
 from activities.policies import Policies
-from records.sources import SourceStore
+from records.sources import SourceStore, quiet_by_name, quiet_since
 from sla import names
+from sla.civil import parsed
 from sla.events import Delivery
 from sla.intake import Source, Unusable
 
@@ -51,7 +52,6 @@ class Heard(Protocol):
 
 Hear = Callable[[Source, dict[str, Any], datetime], Heard | None]
 """Maps a ticket as the API hands it over; None: it is none of ours. Raises Unusable."""
-Quiet = Callable[[Mapping[str, Source], Sequence[Any], datetime], list[str]]
 
 
 def _now() -> datetime:
@@ -184,7 +184,7 @@ class SourceActivities:
     async def _lament(self, source: Source, progress: "_Progress") -> None:
         """Tell somebody, once a day, of tickets that can't be read: they keep no other back, so nobody else would."""
         if progress.failed and self.alarm is not None:
-            which = f"{progress.failed} tickets of {source.title or source.name} can't be read"
+            which = f"{_many(progress.failed, 'ticket')} of {source.title or source.name} can't be read"
             said = f"{which}: {progress.why}; look at them there, for their clocks may not run"
             await self.alarm(f"source/{source.name}/unread/{self.now():%Y-%m-%d}", said)
 
@@ -193,14 +193,13 @@ class SourceActivities:
 
     async def _listen(self, source: Source) -> None:
         """Tell somebody, once, when a source has been quiet for longer than it should."""
-        state = await self.states.get(source.name)
-        if state is None or not source.quiet_hours or state.told_quiet_at is not None or self.alarm is None:
+        state, now = await self.states.get(source.name), self.now()
+        since = quiet_since(source, state, now)
+        if state is None or since is None or state.told_quiet_at is not None or self.alarm is None:
             return
-        last = state.heard_at or state.since
-        if self.now() - last > timedelta(hours=source.quiet_hours):
-            said = f"nothing was heard of {source.title or source.name} ({source.kind}) since {last:%Y-%m-%d %H:%M} UTC"
-            await self.alarm(f"source/{source.name}/quiet/{last.isoformat()}", f"{said}; look at its webhooks there")
-            await self.states.told_quiet(source.name, self.now())
+        said = quiet_by_name({source.name: source}, {source.name: state}, now)[source.name]
+        await self.alarm(f"source/{source.name}/quiet/{since.isoformat()}", said)
+        await self.states.told_quiet(source.name, now)
 
 
 @dataclass
@@ -221,11 +220,7 @@ class _Progress:
 
     def reaches(self, changed: Any) -> None:
         """All that changed up to here is read; what lies ahead of us (a ticket's date may) must hide nothing that comes."""
-        try:
-            at = datetime.fromisoformat(changed)
-        except (TypeError, ValueError):
-            return
-        if at.tzinfo is not None:
+        if (at := parsed(changed)) is not None:
             self.to = max(filter(None, (self.to, min(at, self.begun))))
 
 

@@ -70,7 +70,7 @@ class Facts:
     """Whether the ledger is as it was read on enrolling: nobody has told us of a change since."""
     told_at: int = 0
     """When the ledger was read or told."""
-    lines_own: set[datetime] = field(default_factory=set)
+    line_suspended: set[datetime] = field(default_factory=set)
     """When suspensions of the whole contract line began, by all that its account ever told."""
     steps: list[Done] = field(default_factory=list)
     attention: list[str] = field(default_factory=list)
@@ -169,7 +169,7 @@ def _records(facts: Facts, records: list[Entry]) -> None:
             facts.read = what
         elif what.event == "standing_told":
             facts.heard = max(facts.heard, to_us(line.received_at))
-            facts.lines_own |= {stretch.start for stretch in what.ledger.suspended}
+            facts.line_suspended |= {stretch.start for stretch in what.ledger.suspended}
             if what.ledger.version >= facts.ledger.version:
                 facts.ledger, facts.enrolled_with, facts.told_at = what.ledger, what.enrolled, to_us(line.received_at)
     begun.sort(key=lambda one: (one[0].occurred_at, one[0].key))

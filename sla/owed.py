@@ -219,7 +219,7 @@ def _together(facts: Facts, owed: Saying) -> bool:
     begun = from_us(max(owed.about, facts.heard))
     lasts = any(s.start <= begun and (s.end is None or s.end > at) for s in facts.ledger.suspended)
     # One that began for this ticket alone, as its priority was served no longer, the account never told.
-    return not facts.enrolled_with and not lasts and at in facts.lines_own
+    return not facts.enrolled_with and not lasts and at in facts.line_suspended
 
 
 def _woken(facts: Facts, after: int) -> bool:

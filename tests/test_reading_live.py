@@ -229,7 +229,7 @@ async def test_a_source_that_has_gone_quiet_is_told_once(office: Office) -> None
     await office.reads()
     await office.reads()
     ((key, said),) = office.alarms
-    assert said.startswith("nothing was heard of desk (django-helpdesk) since")
+    assert said.startswith("nothing was heard of django-helpdesk/desk for ")
     assert key.startswith("source/desk/quiet/")
 
 
