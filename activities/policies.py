@@ -10,9 +10,9 @@ from records.shelf import Shelf, customer_of
 from sla import names
 from sla.customer import ContractLine, Customer
 from sla.horizon import further, window
-from sla.intake import Source
 from sla.policy import Contract, PinnedContract
 from sla.roster import Team
+from sla.source import Source
 from sla.standing import AccountTerms, LineTerms
 
 if TYPE_CHECKING:  # The command line need not wait for SQLAlchemy where it asks no database.

@@ -21,7 +21,8 @@ from records.sources import SourceStore, quiet_by_name, quiet_since
 from sla import names
 from sla.civil import parsed
 from sla.events import Delivery
-from sla.intake import Source, Unusable
+from sla.intake import Unusable
+from sla.source import Source
 
 OVERLAP = timedelta(minutes=5)
 """So far before the last moment read the next round begins: a helpdesk's search may be behind its tickets."""

@@ -22,7 +22,7 @@ from activities import dispatch
 from activities.policies import Policies
 from benchmarks.machine import leave
 from sla.events import Delivery, Opened
-from sla.intake import Source
+from sla.source import Source
 from starter import samples
 from starter.sample_signing import SIGNERS
 

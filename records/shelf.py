@@ -15,10 +15,10 @@ from sla import names
 from sla.calendar import BusinessCalendar
 from sla.customer import Customer
 from sla.errors import PolicyError
-from sla.intake import Source
 from sla.playbook import Playbook
 from sla.policy import Contract, PinnedContract
 from sla.roster import Team
+from sla.source import Source
 
 Kind = Literal["contract", "playbook", "team", "customer", "source"]
 MODELS: Final[dict[Kind, type[BaseModel]]] = {

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from records.models import SourceRow
-from sla.intake import Source
+from sla.source import Source
 
 
 @dataclass(frozen=True, slots=True)

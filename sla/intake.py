@@ -4,51 +4,25 @@ An adapter (`starter/intake/`) turns one request, or one ticket read over a sour
 which events it tells, with the source's own times, under keys that are the same by whatever door they come.
 """
 
-import base64
-import binascii
-import hashlib
-import hmac
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from sla.civil import parsed
-from sla.customer import CustomerId, Name
 from sla.events import INCIDENT_EVENT, Delivery
-from sla.roster import MemberId
+from sla.signing import Hook
+from sla.source import Source, State
 
 PAST = timedelta(days=400)
 AHEAD = timedelta(hours=24)
 OLDEST = timedelta(days=20 * 365)
 """No ticket is older: a time before that is nonsense, such as the epoch."""
-WINDOW = timedelta(minutes=5)
-"""How far a signed timestamp may lie from our clock, either way."""
-MOST_SIGNATURES = 8
 MARK = re.compile(r"\[pactkeeper:[0-9a-f]{16}\]")
 """What stands at the end of every note that we write into a helpdesk: by it our own echo is known."""
-
-State = Literal["open", "waiting", "resolved", "closed", "ignored"]
-"""What a helpdesk's status means: worked on; waiting on the customer; relief was given; over; nothing to us."""
-Part = Literal["notes", "assignee", "priority", "due", "tags"]
-Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-
-
-def _plain(value: Any) -> Any:
-    """YAML reads `1` as a number; as a name of the helpdesk's it is a text."""
-    if isinstance(value, Mapping):
-        return {str(name): one for name, one in value.items()}
-    return value
-
-
-Words = Annotated[dict[str, Short], BeforeValidator(_plain)]
-
-
-class BadSignature(Exception):
-    """The request is not from somebody who holds a secret; why is for our log, never for the sender."""
 
 
 class Unusable(Exception):
@@ -57,107 +31,6 @@ class Unusable(Exception):
     def __init__(self, sentence: str, path: str = "") -> None:
         super().__init__(sentence)
         self.sentence, self.path = sentence, path
-
-
-class Source(BaseModel):
-    """One connected helpdesk account, `policies/sources/NAME.yaml`: what it is, and what its words mean here.
-
-    Names of priorities, statuses and products are compared without regard to case. What an adapter knows of its kind of
-    helpdesk holds where nothing is said here.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Name
-    """Part of the incidents' ids and of the hook's address: `/hooks/KIND/NAME`."""
-    kind: Name
-    """Which adapter reads it: zendesk, freshdesk, jira, …"""
-    title: str = ""
-    url: str | None = None
-    """Where its API is, such as https://acme.zendesk.com; left out: it is not read, nor written to."""
-    customer: CustomerId | None = None
-    """Whose a ticket is when nothing else tells; left out: nobody's, and it is put in the triage queue."""
-    domains: dict[str, CustomerId] = {}
-    """Customers by the requester's e-mail domain, before those of the customers' own records."""
-    organisations: Annotated[dict[str, CustomerId], BeforeValidator(_plain)] = {}
-    """Customers by the source's id or name of their organisation, before anything else."""
-    priorities: Words = {}
-    """Its priorities to ours."""
-    statuses: Annotated[dict[str, State], BeforeValidator(_plain)] = {}
-    products: Words = {}
-    """Its products, request types or components to ours."""
-    product_field: Short | None = None
-    """The name of its field that tells the product, such as `customfield_10010`."""
-    agents: Annotated[dict[str, MemberId], BeforeValidator(_plain)] = {}
-    """Its agents, by id or e-mail address, to the members of our team."""
-    customers: frozenset[str] = frozenset()
-    """Ids or addresses of people who count as customers though the source takes them for agents."""
-    ours: tuple[Short, ...] = ()
-    """Ids or addresses of the user as which we write: what it does is our own echo."""
-    channels: tuple[Short, ...] = ()
-    """Which of its channels, queues, projects or groups count; left out: all."""
-    writes: tuple[Part, ...] = ()
-    """What is written back; left out: nothing."""
-    due_field: Short | None = None
-    """The name of its field for the next due time, where it has none of its own."""
-    reconcile_minutes: Annotated[int, Field(ge=0, le=1440)] = 5
-    """How often its API is asked for what its webhooks missed; 0: never."""
-    quiet_hours: Annotated[int, Field(ge=0, le=8760)] = 24
-    """After so many hours without a word from it somebody is told; 0: never."""
-
-    def priority(self, told: str | None, known: Mapping[str, str] = {}) -> str | None:
-        """Our name of a priority; one that nobody knows goes on as it is, and the incident counts it as the most urgent."""
-        return (
-            None if not told or not told.strip() else (_of(self.priorities, told) or _of(known, told) or told.strip())
-        )
-
-    def state(self, told: str | None, known: Mapping[str, State]) -> State | None:
-        """What a status means; None: nobody knows."""
-        found: State | None = _of(self.statuses, told) or _of(known, told)
-        return found
-
-    def product(self, told: str | None) -> str | None:
-        """Our name of a product."""
-        return None if not told or not told.strip() else (_of(self.products, told) or told.strip()[:200])
-
-    def agent(self, *ids: str | None) -> str | None:
-        """The member of our team that is one of these ids or addresses; else the first of them, as it is."""
-        given = [id for id in ids if id]
-        found = next((name for id in given if (name := _of(self.agents, id))), None)
-        return found or (given[0][:320] if given else None)
-
-    def is_customer(self, *ids: str | None) -> bool:
-        """Whether somebody counts as a customer by our own word."""
-        known = {one.casefold() for one in self.customers}
-        return any(id and id.casefold() in known for id in ids)
-
-    def is_ours(self, *ids: str | None) -> bool:
-        """Whether it is we ourselves who did it."""
-        known = {one.casefold() for one in self.ours}
-        return any(id and id.casefold() in known for id in ids)
-
-    def counts(self, *channels: str | None) -> bool:
-        """Whether that channel, queue, project or group is one of those that count."""
-        known = {one.casefold() for one in self.channels}
-        return not known or any(one and one.casefold() in known for one in channels)
-
-
-def _of(names: Mapping[str, Any], told: str | None) -> Any:
-    wanted = (told or "").strip().casefold()
-    return next((value for name, value in names.items() if name.casefold() == wanted), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Hook:
-    """One request as it came: header names in lower case, the raw bytes of its body, when it came."""
-
-    headers: Mapping[str, str]
-    raw: bytes
-    received: datetime
-
-    def header(self, name: str) -> str:
-        """A header, empty where there is none."""
-        return self.headers.get(name, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,58 +91,6 @@ class Adapter:
     """The status that tells the sender that we have it; some want 200 and nothing else."""
     window: bool = False
     """Whether its signature covers a timestamp, so that an old delivery is refused."""
-
-
-def compare(wanted: Iterable[bytes], given: Sequence[str]) -> None:
-    """Whether one of the signatures given is one of those wanted; every pair is compared, so that the time tells nothing.
-
-    Raises:
-        BadSignature: none fits, or there are too many.
-    """
-    if len(given) > MOST_SIGNATURES:
-        raise BadSignature("too many signatures")
-    told = [one.encode("utf-8", "replace") for one in given]
-    fits = [hmac.compare_digest(one, other) for one in wanted for other in told]
-    if not any(fits):
-        raise BadSignature("no signature fits")
-
-
-def bearer(hook: Hook, secrets: Sequence[str]) -> None:
-    """For sources that can't sign: a secret as `Authorization: Bearer …`, as the password of `Basic`, or as `X-Pactkeeper-Token`.
-
-    Raises:
-        BadSignature: none of them is one.
-    """
-    scheme, _, told = hook.header("authorization").partition(" ")
-    given = [hook.header("x-pactkeeper-token")]
-    if scheme.lower() == "bearer":
-        given.append(told.strip())
-    elif scheme.lower() == "basic":
-        try:
-            pair = base64.b64decode(told.strip(), validate=True).decode("utf-8", "replace")
-        except (binascii.Error, ValueError):
-            pair = ""
-        given += list(pair.partition(":")[::2])
-    compare([secret.encode() for secret in secrets], [one for one in given if one] or [""])
-
-
-def in_window(stamp: datetime | None, now: datetime) -> None:
-    """Whether a signed timestamp is near enough.
-
-    Raises:
-        BadSignature: it is missing, or more than five minutes away, either way.
-    """
-    if stamp is None or abs((now - stamp).total_seconds()) > WINDOW.total_seconds():
-        raise BadSignature("the timestamp is missing or outside the window")
-
-
-def nudge_id(hook: Hook) -> str:
-    """The id of a delivery whose body reads the same for each change of a ticket: its digest, and its second.
-
-    By the body alone the second change within minutes would pass for a repetition of the first; a repetition that is taken
-    for a change is looked at once more, and nothing comes of it.
-    """
-    return f"{hashlib.sha256(hook.raw).hexdigest()[:24]}-{hook.received.astimezone(UTC):%Y%m%dT%H%M%S}"
 
 
 def moment(told: Any, received: datetime, *, unit: Literal["s", "ms"] = "s") -> datetime:

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from activities.policies import Policies
 from sla.events import Delivery
-from sla.intake import Source, Told, word
+from sla.intake import Told, word
+from sla.source import Source
 
 UNKNOWN = "unknown"
 """The customer of tickets that are nobody's."""

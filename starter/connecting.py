@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sla.intake import Source
+from sla.source import Source
 from starter.hook_settings import new_secret
 from starter.secrets_file import flow
 

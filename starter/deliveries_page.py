@@ -24,7 +24,8 @@ from starlette.exceptions import HTTPException
 
 from records.dead_letters import DeadLetterStore
 from records.deliveries import DeliveryStore
-from sla.intake import BadSignature, Hook, Source, bearer
+from sla.signing import BadSignature, Hook, bearer
+from sla.source import Source
 from starter.commands.terminal import from_now
 from starter.hook_bodies import Refused, raw_body
 from starter.letter_office import NotSeenTo

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sla.intake import WINDOW
+from sla.signing import WINDOW
 from starter.findings import Finding, State
 
 NEAR = timedelta(seconds=5)

@@ -11,7 +11,7 @@ from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavai
 from activities.helpdesks.kinds import CLIENTS, helpdesk
 from records.shelf import Shelf
 from records.sources import SourceStore, quiet
-from sla.intake import Source
+from sla.source import Source
 from starter.asking_web import Silent, ask
 from starter.commands.customers_here import prepared
 from starter.commands.terminal import from_now, moment

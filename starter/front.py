@@ -20,7 +20,7 @@ from records.dead_letters import DeadLetterStore
 from records.deliveries import DeliveryStore
 from records.sources import SourceStore
 from records.spool import Spool
-from sla.intake import Source
+from sla.source import Source
 from starter.accounts import TemporalAccounts
 from starter.ack_page import AckPages, TemporalTakers
 from starter.bound import Bound, bind

@@ -14,10 +14,10 @@ from records.yaml_lines import YamlError, read
 from sla.check import Doubt, contract_doubts, customer_doubts, ladder_doubts
 from sla.coverage import Coverage
 from sla.customer import Customer
-from sla.intake import Source
 from sla.playbook import Playbook
 from sla.policy import Contract
 from sla.roster import Team
+from sla.source import Source
 from sla.staffing import disposition_doubts, staffing_doubts, team_doubts
 from starter.sources import KINDS
 

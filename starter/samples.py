@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any, Final
 
-from sla.intake import Source
+from sla.source import Source
 from starter.sample_signing import SIGNERS
 
 TICKET: Final = 999999999

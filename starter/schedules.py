@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.calls import ReadSource, Reconcile
 from sla import names
-from sla.intake import Source
+from sla.source import Source
 from starter.home import SettingError
 
 RECONCILE_ID: Final = "reconcile-billing"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from activities.policies import Policies
-from sla.intake import BadSignature, Hook, Source
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.bound import UNKNOWN
 from starter.hook_bodies import Refused
 from starter.hook_settings import IntakeSettings, SourceSecrets

@@ -22,7 +22,9 @@ from activities.policies import Policies
 from records.dead_letters import Letter
 from sla import names
 from sla.events import Delivery
-from sla.intake import Adapter, Hook, Read, Source, Unusable
+from sla.intake import Adapter, Read, Unusable
+from sla.signing import Hook
+from sla.source import Source
 from starter.bound import Bound, bind
 from starter.came import Came
 from starter.hook_bodies import Refused, parse, raw_body

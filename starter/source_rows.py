@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from records.dead_letters import DeadLetterStore
 from records.sources import SourceState, SourceStore, quiet_by_name, quiet_since
 from records.spool import Spool
-from sla.intake import Source
+from sla.source import Source
 from starter.connecting import SETUPS
 from starter.spooler import LETTERS
 

@@ -26,7 +26,7 @@ from records.customer_files import Seeded
 from records.sent import SentStore
 from records.shelf import PolicyFileError
 from records.threads import ThreadStore
-from sla.intake import Source
+from sla.source import Source
 from starter import web_note
 from starter.embedded import EmbeddedServer
 from starter.front import desk, front, readers

@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any
 
 from records.shelf import PolicyFileError
-from sla.intake import Adapter, BadSignature, Hook, Source, Unusable
+from sla.intake import Adapter, Unusable
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.asking_web import Silent, ask
 from starter.commands.customers_here import prepared
 from starter.commands.terminal import moment

@@ -13,7 +13,7 @@ from records.dead_letters import Letter
 from records.deliveries import DeliveryRecord
 from sla.customer import Contact, Customer
 from sla.events import Delivery
-from sla.intake import Source
+from sla.source import Source
 from starter.hook_settings import IntakeSettings, SourceSecrets
 from starter.port import Log, Spool, Unavailable
 from starter.source_hooks import SourceHooks

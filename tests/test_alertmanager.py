@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from sla.evaluate import evaluate
 from sla.events import Delivery, Entry
-from sla.intake import BadSignature, Hook, Read, Source, Told, Unusable
+from sla.intake import Read, Told, Unusable
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.intake.alertmanager import ADAPTER
 from tests.cases import pinned
 

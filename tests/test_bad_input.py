@@ -20,7 +20,8 @@ from typing import Any
 import httpx
 import pytest
 
-from sla.intake import AHEAD, PAST, Source
+from sla.intake import AHEAD, PAST
+from sla.source import Source
 from starter import hook_bodies
 from starter.sample_signing import SIGNERS
 from starter.samples import Sample, sample

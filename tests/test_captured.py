@@ -12,7 +12,7 @@ import pytest
 from records.shelf import Shelf
 from sla.evaluate import evaluate
 from sla.events import entry
-from sla.intake import Source
+from sla.source import Source
 from starter.sample_signing import SIGNERS
 from starter.source_hooks import TEST
 from starter.sources import KINDS, adapter

@@ -20,7 +20,7 @@ from records.customer_cache import CustomerCache
 from records.customers import CustomerStore
 from records.shelf import Shelf
 from sla.customer import Customer
-from sla.intake import Source
+from sla.source import Source
 from starter.customers_api import LIMIT, CustomersApi
 from starter.hook_settings import HookSettingError, IntakeSettings, SourceSecrets, ensure, read
 from starter.source_hooks import SourceHooks

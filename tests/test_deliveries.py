@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from records.deliveries import CARRIED_OUT, DeliveryRecord, DeliveryStore, Known
 from records.sources import SourceState, SourceStore, quiet
-from sla.intake import Source
+from sla.source import Source
 from starter import delivery_log
 from starter.delivery_log import ALIKE, KEPT, DeliveryLog
 

@@ -17,7 +17,7 @@ from records.dead_letters import DeadLetterStore, Letter
 from records.deliveries import DeliveryStore
 from records.sources import SourceStore
 from records.spool import Spool, Spooled
-from sla.intake import Source
+from sla.source import Source
 from starter.deliveries_page import DeliveriesPage
 from starter.hook_settings import IntakeSettings
 from starter.letter_office import NotSeenTo

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sla.intake import BadSignature, Hook, Source, Told, Unusable
+from sla.intake import Told, Unusable
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.intake.django_helpdesk import ADAPTER
 
 CAPTURES = sorted((Path(__file__).parent / "captures" / "django_helpdesk").glob("*.json"))

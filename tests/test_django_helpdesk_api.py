@@ -11,7 +11,7 @@ from werkzeug import Request, Response
 
 from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Writing
 from activities.helpdesks.django_helpdesk import PAGE, DjangoHelpdesk
-from sla.intake import Source
+from sla.source import Source
 from starter.intake.django_helpdesk import ADAPTER
 from tests.peers.helpdesk import ALEX, CRITICAL, DANA, HIGH, NORMAL, HelpdeskPeer
 

@@ -11,7 +11,7 @@ import pytest
 from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable
 from activities.settings import CourierSettings, SmtpServer
 from activities.slack_api import SlackSettings
-from sla.intake import Source
+from sla.source import Source
 from starter import doctor_channels, doctor_sources
 from starter.doctor_clock import compared
 from starter.doctor_here import templates

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sla.intake import BadSignature, Hook, Source, Told, Unusable
+from sla.intake import Told, Unusable
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.intake.escalated import ADAPTER
 from starter.intake.escalated_ticket import MOST_ACTIVITIES
 

@@ -13,7 +13,9 @@ from werkzeug import Request, Response
 from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Writing
 from activities.helpdesks.escalated import LIVE, Escalated
 from sla.events import Delivery
-from sla.intake import BadSignature, Hook, Read, Source
+from sla.intake import Read
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.intake.escalated import ADAPTER
 from tests.peers.escalated import ALEX, DANA, ROBOT, SECRET, EscalatedPeer
 

@@ -22,7 +22,9 @@ from werkzeug import Request, Response
 from activities.helpdesks import freshdesk as api
 from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Writing
 from activities.helpdesks.freshdesk import Freshdesk
-from sla.intake import BadSignature, Hook, Source, Told, Unusable
+from sla.intake import Told, Unusable
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.intake.freshdesk import ADAPTER
 
 HERE = Path(__file__).parent / "deliveries" / "freshdesk"

@@ -20,7 +20,9 @@ from pytest_httpserver.httpserver import Request, Response
 
 from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Writing
 from activities.helpdesks.jira import Jira
-from sla.intake import BadSignature, Hook, Read, Source, Unusable, nudge_id
+from sla.intake import Read, Unusable
+from sla.signing import BadSignature, Hook, nudge_id
+from sla.source import Source
 from starter.hook_settings import SourceSecrets
 from starter.intake.jira import ADAPTER, read, story
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sla.intake import Source
+from sla.source import Source
 from starter.sources import adapter
 
 NOW = datetime(2031, 7, 7, 17, 0, tzinfo=UTC)

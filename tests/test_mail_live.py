@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
 
-from sla.intake import Source
+from sla.source import Source
 from tests.front_desk import NOW, SECRET, Desk
 from tests.receivers import MailSink, mail_sink, message
 from tests.test_mail import courier

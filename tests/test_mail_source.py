@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sla.events import Delivery
-from sla.intake import BadSignature, Hook, Read, Source, Told, Unusable, mail_reference
+from sla.intake import Read, Told, Unusable, mail_reference
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.intake.mail import ADAPTER, MOST_LINES
 
 DELIVERIES = Path(__file__).parent / "deliveries" / "mail"

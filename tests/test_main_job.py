@@ -18,7 +18,7 @@ from activities.attributes import ALL_KEYS
 from activities.policies import Policies
 from sla import names
 from sla.customer import DEFAULT_CUSTOMER
-from sla.intake import Source
+from sla.source import Source
 from starter.dispatch import TemporalDispatch
 from starter.embedded import EmbeddedServer
 from starter.engines import Silent

@@ -32,7 +32,7 @@ from records.shelf import Shelf
 from records.sources import SourceStore
 from records.spool import Spool
 from sla.events import AccountDelivery, Delivery
-from sla.intake import Source
+from sla.source import Source
 from starter.accounts import NoAccount
 from starter.ack_page import AckPages
 from starter.customers_api import CustomersApi

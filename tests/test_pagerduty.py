@@ -20,7 +20,9 @@ from activities.message import ChannelRefused, ChannelUnavailable, Message
 from activities.pagerduty import PagerDutySettings, dedup_key, send, severity, trigger
 from records import database
 from records.threads import ThreadStore
-from sla.intake import BadSignature, Hook, Read, Source, Unusable
+from sla.intake import Read, Unusable
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.intake.pagerduty import ADAPTER
 from tests.mutations import DELIVERIES, bent, payloads
 from tests.peers.pagerduty import HANGS, KEY, OTHER_KEY, PagerDutyPeer, faults, pagerduty_server

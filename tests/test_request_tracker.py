@@ -22,7 +22,9 @@ from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavai
 from activities.helpdesks.request_tracker import RequestTracker
 from sla.evaluate import evaluate
 from sla.events import Delivery, Entry
-from sla.intake import BadSignature, Hook, Source, Told, Unusable
+from sla.intake import Told, Unusable
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.intake.request_tracker import ADAPTER
 from tests.cases import pinned
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sla.intake import BadSignature, Hook, Source
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.connecting import GENERIC, SETUPS
 from starter.samples import SUBJECT, sample
 from starter.sources import KINDS, adapter

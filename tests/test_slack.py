@@ -22,7 +22,9 @@ from activities.slack import SlackSettings, send
 from activities.slack_card import merged, rendered, reply, said
 from records import database
 from records.threads import ThreadStore
-from sla.intake import BadSignature, Hook, Read, Source, Unusable
+from sla.intake import Read, Unusable
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.intake.slack import ADAPTER, plain
 from tests.mutations import DELIVERIES, bent, payloads
 from tests.peers.slack import BEGINS, HANGS, LIMITED, LOST, TOKEN, SlackPeer, slack_server, unfit

@@ -15,7 +15,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.policies import Policies
 from records.shelf import Shelf
-from sla.intake import Adapter, Hook, Read, Source, Told, Unusable, bearer, moment, part, text_of, word
+from sla.intake import Adapter, Read, Told, Unusable, moment, part, text_of, word
+from sla.signing import Hook, bearer
+from sla.source import Source
 from starter import senders, source_hooks
 from starter.dispatch import TemporalDispatch
 from starter.sources import adapter

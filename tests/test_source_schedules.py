@@ -11,7 +11,7 @@ from temporalio.client import Schedule, ScheduleAlreadyRunningError
 
 from activities.policies import Policies
 from records.shelf import PolicyFileError
-from sla.intake import Source
+from sla.source import Source
 from starter.schedules import ensure_source_schedules
 from starter.up import connected
 

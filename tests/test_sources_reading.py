@@ -15,7 +15,8 @@ from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing,
 from activities.sources import OVERLAP, SourceActivities
 from records.sources import SourceStore
 from sla.events import Delivery
-from sla.intake import Source, Told, Unusable, moment, word
+from sla.intake import Told, Unusable, moment, word
+from sla.source import Source
 from starter.bound import Bound
 
 NOW = datetime(2031, 7, 7, 17, 0, tzinfo=UTC)

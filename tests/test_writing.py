@@ -12,9 +12,10 @@ from activities.helpdesks.client import HelpdeskRefused, HelpdeskUnavailable, Wr
 from activities.message import ChannelUnavailable
 from activities.policies import Policies
 from records.sent import SentStore
-from sla.intake import MARK, Source
+from sla.intake import MARK
 from sla.perform import Scene
 from sla.roster import Outcome
+from sla.source import Source
 from sla.steps import Step
 from worker.writing import PATIENT_ATTEMPTS, Writer, written
 

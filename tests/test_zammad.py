@@ -20,7 +20,9 @@ from pytest_httpserver.httpserver import Request, Response
 
 from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Writing
 from activities.helpdesks.zammad import Zammad
-from sla.intake import BadSignature, Hook, Read, Source, Unusable
+from sla.intake import Read, Unusable
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.hook_settings import SourceSecrets
 from starter.intake.zammad import ADAPTER, delivery_id, read, story
 

@@ -24,7 +24,9 @@ from werkzeug import Request, Response
 
 from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Writing
 from activities.helpdesks.zendesk import Zendesk
-from sla.intake import BadSignature, Hook, Source, Told, Unusable
+from sla.intake import Told, Unusable
+from sla.signing import BadSignature, Hook
+from sla.source import Source
 from starter.intake.zendesk import ADAPTER
 
 HERE = Path(__file__).parent / "deliveries" / "zendesk"

@@ -14,8 +14,8 @@ from activities.message import ChannelUnavailable
 from activities.policies import Policies
 from activities.wording import for_customer, words
 from records.sent import Sent, SentStore
-from sla.intake import Source
 from sla.roster import Outcome
+from sla.source import Source
 from sla.steps import Step
 from worker.letters import Said
 

@@ -14,7 +14,7 @@ from starter.commands.options import Json, argument, option
 from starter.home import Home
 
 if TYPE_CHECKING:
-    from sla.intake import Source
+    from sla.source import Source
     from starter.connecting import Api
 
 What = Annotated[
@@ -161,7 +161,7 @@ def _connect(given: _Given) -> None:
 
 
 def _source(given: _Given, url: str | None, customer: str | None) -> "Source":
-    from sla.intake import Source
+    from sla.source import Source
     from starter.commands.options import made
 
     writes = tuple(part.strip() for part in (given.write or "").split(",") if part.strip())

@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sla.events import Delivery
-from sla.intake import Adapter, Read, Source, Told, Unusable, bearer, moment, part, text_of, word
+from sla.intake import Adapter, Read, Told, Unusable, moment, part, text_of, word
+from sla.signing import bearer
+from sla.source import Source
 
 SEVERITIES = {"critical": "P1", "page": "P1", "error": "P2", "warning": "P3", "info": "P4"}
 """What the label `severity` usually says, the most urgent first."""

@@ -12,7 +12,9 @@ from functools import cached_property
 from typing import Any, Final, TypeGuard
 
 from sla.events import Delivery
-from sla.intake import Adapter, Read, Source, State, Told, Unusable, bearer, marked, moment, text_of, turned, word
+from sla.intake import Adapter, Read, Told, Unusable, marked, moment, text_of, turned, word
+from sla.signing import bearer
+from sla.source import Source, State
 
 PRIORITIES: Final = {"1": "P1", "2": "P2", "3": "P3", "4": "P4", "5": "P4"}
 """1 is critical, 5 is very low."""

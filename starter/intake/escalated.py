@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sla.intake import Adapter, Hook, Read, Source, Told, Unusable, compare, in_window, part, text_of
+from sla.intake import Adapter, Read, Told, Unusable, part, text_of
+from sla.signing import Hook, compare, in_window
+from sla.source import Source
 from starter.intake.escalated_ticket import number_of, story
 
 CHANGES: Final = frozenset(

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sla.events import Delivery
-from sla.intake import Source, State, Told, Unusable, marked, moment, part, text_of, turned, word
+from sla.intake import Told, Unusable, marked, moment, part, text_of, turned, word
+from sla.source import Source, State
 
 PRIORITIES: Final = {"critical": "P1", "urgent": "P1", "high": "P2", "medium": "P3", "low": "P4"}
 STATES: Final[dict[str, State]] = {

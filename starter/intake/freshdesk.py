@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sla import intake
+from sla import intake, signing
 from sla.events import Delivery
-from sla.intake import Adapter, Read, Source, State, Told, Unusable, part, text_of
+from sla.intake import Adapter, Read, Told, Unusable, part, text_of
+from sla.source import Source, State
 
 STATUSES: Final = {
     "2": "open",
@@ -220,4 +221,4 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
-ADAPTER = Adapter("freshdesk", "Freshdesk", read, intake.bearer, intake.nudge_id, story)
+ADAPTER = Adapter("freshdesk", "Freshdesk", read, signing.bearer, signing.nudge_id, story)

@@ -10,21 +10,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sla.intake import (
-    Adapter,
-    BadSignature,
-    Hook,
-    Read,
-    Source,
-    Told,
-    Unusable,
-    bearer,
-    compare,
-    moment,
-    nudge_id,
-    part,
-    text_of,
-)
+from sla.intake import Adapter, Read, Told, Unusable, moment, part, text_of
+from sla.signing import BadSignature, Hook, bearer, compare, nudge_id
+from sla.source import Source
 from starter.intake.jira_issue import Issue, address_of, objects
 
 ISSUE = ("jira:issue_created", "jira:issue_updated")

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from sla.events import Delivery
-from sla.intake import Source, State, Told, marked, moment, part, text_of, turned, word
+from sla.intake import Told, marked, moment, part, text_of, turned, word
+from sla.source import Source, State
 
 STATES: Mapping[str, State] = {
     **dict.fromkeys(("open", "to do", "reopened", "waiting for support", "in progress", "work in progress", "escalated"), "open"),

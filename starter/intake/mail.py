@@ -16,7 +16,9 @@ from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any, cast
 
 from sla.events import Delivery
-from sla.intake import Adapter, Read, Source, Told, Unusable, bearer, moment, word
+from sla.intake import Adapter, Read, Told, Unusable, moment, word
+from sla.signing import bearer
+from sla.source import Source
 from starter.intake.mail_text import MOST_HEADER, header, line, own, text
 
 PRIORITIES = {"high": "P1"}

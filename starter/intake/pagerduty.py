@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sla.intake import Adapter, Hook, Read, Source, Told, Unusable, compare, moment, part, text_of, word
+from sla.intake import Adapter, Read, Told, Unusable, moment, part, text_of, word
+from sla.signing import Hook, compare
+from sla.source import Source
 
 INCIDENT = "incident/"
 _AT_THE_END = re.compile(r"\[(incident/[^\[\]\s]{1,290})\]\s*\Z")

@@ -13,24 +13,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sla.events import Delivery
-from sla.intake import (
-    MOST_SIGNATURES,
-    Adapter,
-    Hook,
-    Read,
-    Source,
-    State,
-    Told,
-    Unusable,
-    compare,
-    in_window,
-    marked,
-    moment,
-    part,
-    text_of,
-    turned,
-    word,
-)
+from sla.intake import Adapter, Read, Told, Unusable, marked, moment, part, text_of, turned, word
+from sla.signing import MOST_SIGNATURES, Hook, compare, in_window
+from sla.source import Source, State
 
 STATUSES: dict[str, State] = {
     "new": "open", "open": "open", "stalled": "waiting", "resolved": "resolved", "rejected": "closed", "deleted": "closed",

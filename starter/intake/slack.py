@@ -14,21 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sla.events import MAX_BODY, Delivery
-from sla.intake import (
-    Adapter,
-    BadSignature,
-    Hook,
-    Read,
-    Source,
-    Told,
-    Unusable,
-    compare,
-    in_window,
-    moment,
-    part,
-    text_of,
-    word,
-)
+from sla.intake import Adapter, Read, Told, Unusable, moment, part, text_of, word
+from sla.signing import BadSignature, Hook, compare, in_window
+from sla.source import Source
 
 ACKNOWLEDGE = "pactkeeper_acknowledge"
 """The `action_id` of the button that we put under a notice; its value is the incident's workflow id."""

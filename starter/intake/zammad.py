@@ -12,23 +12,9 @@ from hashlib import sha1, sha256
 from typing import Any
 
 from sla.events import Delivery
-from sla.intake import (
-    Adapter,
-    BadSignature,
-    Hook,
-    Read,
-    Source,
-    State,
-    Told,
-    Unusable,
-    compare,
-    marked,
-    moment,
-    part,
-    text_of,
-    turned,
-    word,
-)
+from sla.intake import Adapter, Read, Told, Unusable, marked, moment, part, text_of, turned, word
+from sla.signing import BadSignature, Hook, compare
+from sla.source import Source, State
 
 STATES: Mapping[str, State] = {
     "new": "open", "open": "open", "pending reminder": "waiting", "pending close": "waiting", "closed": "closed", "merged": "closed",

@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sla import intake
+from sla import intake, signing
 from sla.events import Delivery
-from sla.intake import Adapter, Hook, Read, Source, State, Told, Unusable, part, text_of
+from sla.intake import Adapter, Read, Told, Unusable, part, text_of
+from sla.signing import Hook
+from sla.source import Source, State
 
 STATES: Final[Mapping[str, State]] = {
     "new": "open", "open": "open", "hold": "open", "on-hold": "open", "pending": "waiting", "solved": "resolved", "closed": "closed",
@@ -49,13 +51,13 @@ def verify(hook: Hook, secrets: Sequence[str]) -> None:
     stamp = hook.header("x-zendesk-webhook-signature-timestamp")
     signed = stamp.encode("utf-8", "replace") + hook.raw
     made = [hmac.new(secret.encode(), signed, hashlib.sha256).digest() for secret in secrets]
-    intake.compare([base64.b64encode(one) for one in made], [hook.header("x-zendesk-webhook-signature")])
-    intake.in_window(intake.second(stamp), hook.received)
+    signing.compare([base64.b64encode(one) for one in made], [hook.header("x-zendesk-webhook-signature")])
+    signing.in_window(intake.second(stamp), hook.received)
 
 
 def delivery_id(hook: Hook) -> str:
     """An event has its id in its body; our trigger's body knows whole minutes, and reads the same for two changes in one."""
-    return intake.nudge_id(hook) if TRIGGER.encode() in hook.raw else ""
+    return signing.nudge_id(hook) if TRIGGER.encode() in hook.raw else ""
 
 
 def read(body: Any, source: Source, received: datetime) -> Read:
