@@ -1,9 +1,10 @@
-"""The one way in: signal-with-start, so that the order of arrival does not matter and an unknown ticket opens.
+"""The one way in: a start that carries the opening, or else signal-with-start, so that the order of arrival does not matter.
 
 A word for a closed incident goes to the ticket's next link: there it is either taken into the log of the closed
 incident, to which it belongs, or it opens a follow-up.
 """
 
+import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -102,31 +103,39 @@ def portions(words: Sequence[Delivery]) -> list[list[Delivery]]:
 async def _said(
     client: Client, first: IncidentState, words: list[Delivery], task_queue: str, policies: Policies | None
 ) -> IncidentState:
-    """One signal, to the first link of the ticket that is not closed: how that began, or would have."""
+    """One call, to the first link of the ticket that is not closed: how that began, or would have.
+
+    An opening comes with the start itself, which spares the incident a paid signal; where the ticket is there already,
+    it is a word like any other.
+    """
+    if any(word.event.event == "opened" for word in words):
+        with contextlib.suppress(WorkflowAlreadyStartedError):
+            await _start(
+                client, first.model_copy(update={"words": words}), task_queue, foreseen(policies, first, words)
+            )
+            return first
     signal, said = (names.DELIVER, words[0]) if len(words) == 1 else (names.DELIVER_ALL, Words(words=tuple(words)))
     for link in range(first.link, MAX_LINKS + 1):
         state = first.model_copy(update={"link": link})
-        id = names.incident_id(state.source, state.ticket, link)
-        try:
-            await client.start_workflow(
-                names.INCIDENT_WORKFLOW,
-                state,
-                id=id,
-                task_queue=task_queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                start_signal=signal,
-                start_signal_args=[said],
-                search_attributes=foreseen(policies, state, words),
-                static_summary=_summary(state.ticket, state.customer),
-                static_details=HOW_TO_READ,
-            )
-        except WorkflowAlreadyStartedError:
-            continue
-        return state
+        with contextlib.suppress(WorkflowAlreadyStartedError):
+            await _start(
+                client, state, task_queue, foreseen(policies, state, words),
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING, start_signal=signal, start_signal_args=[said],
+            )  # fmt: skip
+            return state
     raise TooManyLinks(
         f"ticket {first.ticket} was closed and taken up again {MAX_LINKS} times; look for a loop in the helpdesk's rules"
     )
+
+
+async def _start(
+    client: Client, state: IncidentState, task_queue: str, shown: TypedSearchAttributes, **how: Any
+) -> None:
+    await client.start_workflow(
+        names.INCIDENT_WORKFLOW, state, id=names.incident_id(state.source, state.ticket, state.link), task_queue=task_queue,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE, search_attributes=shown,
+        static_summary=_summary(state.ticket, state.customer), static_details=HOW_TO_READ, **how,
+    )  # fmt: skip
 
 
 async def existing(client: Client, incident: str, words: Sequence[Delivery]) -> str:

@@ -45,8 +45,8 @@ class Meter:
         return total
 
 
-def by_rule(history: Iterable[HistoryEvent], *, started_by_signal: bool) -> Counter[str]:
-    """What a workflow's history costs. A start with a signal is one action, not two."""
+def by_rule(history: Iterable[HistoryEvent]) -> Counter[str]:
+    """What a workflow's history costs."""
     cost: Counter[str] = Counter()
     task = 0
     with_markers: set[int] = set()
@@ -70,8 +70,6 @@ def by_rule(history: Iterable[HistoryEvent], *, started_by_signal: bool) -> Coun
                 task = event.event_id
             case "MARKER_RECORDED" if event.marker_recorded_event_attributes.marker_name == "core_local_activity":
                 with_markers.add(task)
-    if started_by_signal:
-        cost["signal"] -= 1
     if with_markers:
         cost["tasks with local activities"] = len(with_markers)
     return +cost

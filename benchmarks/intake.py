@@ -2,8 +2,8 @@
 
 `python -m benchmarks.intake [--json] [--quick]`. The embedded server keeps its database on disk, as `pactkeeper up` has
 it (WAL, full sync). The intake is the real one in a process of its own (`pactkeeper web`), and takes events of a connected
-Zendesk: signature, window, dedupe, strict parse, mapping, the customer, the log of deliveries, and one signal-with-start with
-its attributes. `the call inside` is that signal-with-start made by the client itself. The load comes from a third process, 32 in flight either
+Zendesk: signature, window, dedupe, strict parse, mapping, the customer, the log of deliveries, and one start with its words and
+its attributes. `the call inside` is that start made by the client itself. The load comes from a third process, 32 in flight either
 way. No worker runs: this is the intake alone. The two ways take short turns, either first in every other round, and the
 median of the rounds counts, for a disk that others use makes single turns differ by half.
 """

@@ -1,6 +1,6 @@
 """The load of the intake benchmark, in a process of its own: `python -m benchmarks.load bare|inside|zendesk TARGET COUNT TAG [SECRET]`.
 
-`bare` calls StartWorkflowExecution; `inside` makes the call that an intake makes, signal-with-start with its attributes, without an
+`bare` calls StartWorkflowExecution; `inside` makes the call that an intake makes, a start with its words and attributes, without an
 intake; `zendesk` posts signed events of new tickets over as many kept connections, by hand, so that the
 client hardly counts. Both keep 32 in flight. Prints one JSON object.
 """

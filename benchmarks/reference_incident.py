@@ -66,7 +66,7 @@ class Desk:
         new = (await history(self.env.client, account))[len(before) :]
         return Cost(
             story, len(events), by_server.total(), dict(by_server),
-            dict(by_rule(events, started_by_signal=True)), dict(by_rule(new, started_by_signal=False)),
+            dict(by_rule(events)), dict(by_rule(new)),
             tuple(f"{number:3} {line}" for number, line in enumerate(map(told, events), 1)),
         )  # fmt: skip
 
@@ -74,7 +74,7 @@ class Desk:
         """What starting the customer's account cost, which happens once: live through a first incident."""
         await live(self.env, "first", TOGETHER, self.policies)
         await self.meter.read()
-        return by_rule(await history(self.env.client, names.account_id(CUSTOMER)), started_by_signal=False)
+        return by_rule(await history(self.env.client, names.account_id(CUSTOMER)))
 
 
 @asynccontextmanager

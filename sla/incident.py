@@ -42,6 +42,8 @@ class IncidentState(BaseModel):
     """When the incident that this one follows up was closed; what happened earlier belongs to that one."""
     pinned: PinnedContract | None = None
     log: list[Entry] = []
+    words: list[Delivery] = []
+    """What it is started with, to be heard first; none is left once it runs."""
     handed_on: list[str] = []
     """Keys of words that opened a follow-up."""
     dead_letters: list[DeadLetter] = []

@@ -1,4 +1,4 @@
-"""The web intake's door to Temporal: every word by signal-with-start, acknowledged or put off."""
+"""The web intake's door to Temporal: every word is acknowledged or put off."""
 
 import asyncio
 import contextlib

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,11 +40,14 @@ class Temporal:
     def __init__(self, *answers: Exception | None) -> None:
         self.answers = list(answers)
         self.asked: list[str] = []
-        self.signals = 0
+        self.calls = 0
 
-    async def start_workflow(self, *_: object, id: str, start_signal_args: list[Any], **__: object) -> None:
-        self.signals += 1
-        self.asked += [word.key for word in getattr(start_signal_args[0], "words", start_signal_args)]
+    async def start_workflow(
+        self, _: str, state: Any = None, *, id: str, start_signal_args: Sequence[Any] = (), **__: object
+    ) -> None:
+        self.calls += 1
+        said = getattr(start_signal_args[0], "words", start_signal_args) if start_signal_args else state.words
+        self.asked += [word.key for word in said]
         answer = self.answers.pop(0) if self.answers else None
         if answer is not None:
             raise answer
@@ -168,7 +171,7 @@ async def test_a_story_that_is_larger_than_temporal_takes_goes_in_several_signal
     assert max(sizes) <= MOST_SAID
     assert await through.incident("desk", "1", "acme", story) == "incident/desk/1"
     assert temporal.asked == [str(i) for i in range(200)]
-    assert temporal.signals == len(sizes) > 1
+    assert temporal.calls == len(sizes) > 1
     assert [len(some) for some in portions(story[:1])] == [1]
 
 

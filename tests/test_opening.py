@@ -19,7 +19,7 @@ from benchmarks.reference import history, kind
 from records.shelf import PolicyFileError
 from sla import names
 from sla.customer import DEFAULT_CUSTOMER
-from sla.events import Acknowledged, Delivery, Opened
+from sla.events import Acknowledged, CustomerReplied, Delivery, Opened
 from sla.incident import Incident, IncidentState
 from sla.roster import Outcome
 from sla.steps import Step
@@ -112,6 +112,18 @@ async def test_words_that_come_together_are_weighed_together_before_anything_is_
     teller = Teller()
     handle, _ = await opens(client, teller, OPENED, Acknowledged(by="dana"))
     assert await markers(client, handle) == 2
+
+
+async def test_an_opening_comes_with_the_start_and_by_another_door_as_a_word_that_counts_once(client: Client) -> None:
+    """So an incident's history spares the signal; an opening for a ticket that runs finds it all the same."""
+    source = uuid.uuid4().hex
+    opened, replied = words(OPENED, CustomerReplied(by="ann@acme.example"))
+    id = await dispatch.deliver(client, source, "1", "acme", opened)
+    for said in (opened, [opened, replied], [opened]):
+        assert await dispatch.deliver(client, source, "1", "acme", said) == id
+    kinds = [kind(event) for event in await history(client, id)]
+    assert kinds[1] == "WORKFLOW_TASK_SCHEDULED", "nothing was signalled with the start"
+    assert kinds.count("WORKFLOW_EXECUTION_SIGNALED") == 3
 
 
 async def test_an_incident_that_starts_with_what_is_foreseen_needs_no_upsert(client: Client) -> None:

@@ -45,13 +45,15 @@ class IncidentWorkflow(Operators):
 
     @workflow.init
     def __init__(self, state: IncidentState) -> None:
-        self.incident = Incident(state)
+        self.incident = Incident(state.model_copy(update={"words": []}))
         self.stirred = False
         self.woken = False
         self.unread: list[Delivery] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.timer: asyncio.Task[None] | None = None
         self.armed: datetime | None = None
+        for word in state.words:
+            self.hear(word)
 
     @workflow.run
     async def run(self, state: IncidentState) -> IncidentState:
