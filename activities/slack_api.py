@@ -20,16 +20,14 @@ _PASSING = frozenset(
 )  # fmt: skip
 _HALF_DONE = frozenset({"fatal_error", "internal_error", "request_timeout", "update_failed"})
 """Errors after which, as Slack says, some of it may have been done."""
+NOBODYS = frozenset({"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"})
+"""Errors by which the token is nobody's, or nobody's any more: no other call fares better."""
 _PAGES = 5
 _ADVICE = {
     "channel_not_found": "look at the address, and invite the app into the channel",
     "not_in_channel": "invite the app into the channel",
     "is_archived": "the channel is archived; name another",
-    "invalid_auth": f"look at {SLACK_TOKEN}",
-    "not_authed": f"look at {SLACK_TOKEN}",
-    "token_revoked": f"look at {SLACK_TOKEN}",
-    "token_expired": f"look at {SLACK_TOKEN}",
-    "account_inactive": f"look at {SLACK_TOKEN}",
+    **dict.fromkeys(NOBODYS, "look at {token}"),
     "missing_scope": "give the app the scopes that docs/sources/slack.md lists, and install it again",
 }
 
@@ -42,6 +40,8 @@ class SlackSettings:
     base: str = BASE
     connect_seconds: float = 5.0
     total_seconds: float = 10.0
+    named: str = SLACK_TOKEN
+    """Where the token stands, for whoever is to look at it."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self | None:
@@ -60,7 +60,11 @@ class SlackSettings:
 
 
 class Unclear(ChannelUnavailable):
-    """The call may have taken effect: look before it is made again."""
+    """The call may have taken effect: look before it is made again. `reached`: another call may well be answered."""
+
+    def __init__(self, sentence: str, retry_after: float | None = None, *, reached: bool = True) -> None:
+        super().__init__(sentence, retry_after)
+        self.reached = reached
 
 
 class SlackRefused(ChannelRefused):
@@ -90,7 +94,7 @@ async def call(settings: SlackSettings, method: str, said: Mapping[str, Any], *,
     except http.Forbidden as reason:
         raise ChannelRefused(f"{where} {reason}") from None
     except http.NoAnswer as silence:
-        raise Unclear(f"{where} {silence}") from None
+        raise Unclear(f"{where} {silence}", reached=isinstance(silence, http.Silence)) from None
     if answer.status in _LATER:
         raise ChannelUnavailable(f"{where} answered {answer.status} to {method}", answer.retry_after)
     if answer.status >= 500:
@@ -111,24 +115,48 @@ async def call(settings: SlackSettings, method: str, said: Mapping[str, Any], *,
         raise ChannelUnavailable(f"{where} said {error} to {method}", answer.retry_after)
     if error in _HALF_DONE:
         raise Unclear(f"{where} said {error} to {method}", answer.retry_after)
-    advice = f"; {_ADVICE[error]}" if error in _ADVICE else ""
-    raise SlackRefused(f"{where} said {error} to {method}{advice}", error)
+    advice = f"; {_ADVICE[error].format(token=settings.named)}" if error in _ADVICE else ""
+    raise SlackRefused(f"{where} said {error} to {method}{_lacking(told)}{advice}", error)
+
+
+def _lacking(told: Mapping[str, Any]) -> str:
+    """The scopes that Slack would have: one for each kind of conversation that the method can be asked for."""
+    needed = told.get("needed")
+    right = isinstance(needed, str) and needed.isascii() and needed.isprintable() and 0 < len(needed) <= 200
+    return f", which needs {needed}" if right else ""
+
+
+async def pages(
+    settings: SlackSettings, method: str, said: Mapping[str, Any], most: int
+) -> AsyncIterator[dict[str, Any]]:
+    """What a method that reads answers, a page after the other, at most so many.
+
+    Raises:
+        ChannelUnavailable, SlackRefused: as `call`.
+    """
+    cursor = ""
+    for _ in range(most):
+        told = await call(settings, method, {**said, **({"cursor": cursor} if cursor else {})}, form=True)
+        yield told
+        cursor = further(told)
+        if not cursor:
+            return
+
+
+def further(told: Mapping[str, Any]) -> str:
+    """Where the page after this one begins; empty where there is none."""
+    said = told.get("response_metadata")
+    return str(said.get("next_cursor") or "") if isinstance(said, dict) else ""
 
 
 async def messages(settings: SlackSettings, method: str, said: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
     """The messages of a channel or a thread with their metadata, in Slack's order, at most five pages of them."""
-    cursor = ""
-    for _ in range(_PAGES):
-        asked = {**said, "include_all_metadata": "true", "limit": "200", **({"cursor": cursor} if cursor else {})}
-        told = await call(settings, method, asked, form=True)
+    asked = {**said, "include_all_metadata": "true", "limit": "200"}
+    async for told in pages(settings, method, asked, _PAGES):
         found = told.get("messages")
         for message in found if isinstance(found, list) else []:
             if isinstance(message, dict):
                 yield message
-        further = told.get("response_metadata")
-        cursor = str(further.get("next_cursor") or "") if isinstance(further, dict) else ""
-        if not cursor:
-            return
 
 
 Match = Callable[[Mapping[str, Any]], bool]

@@ -21,6 +21,7 @@ SHORTEST: Final = 20
 """Characters: what the file of secrets takes at the least."""
 _FENCE = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[([^\[\]]+)\]\(([^()\s]+)\)")
+_MARKED = re.compile(r"(`+[^`]+`+)|(\*{1,2})(?=[^\s*])((?:(?!\n\n)[^*])+)(?<=\S)\2", re.DOTALL)
 _SECTION = re.compile(r"^## Set it up[^\n]*\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -34,6 +35,8 @@ class Api:
     """Empty: the token alone says who we are. Where it is named it may be left out for a token of another kind."""
     needed: bool = False
     """Whether nothing is heard without it, as the webhooks are too thin."""
+    writes: bool = True
+    """Whether anything can be written back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ SETUPS: Final[Mapping[str, Kind]] = {
         "Zendesk", "tickets, by event webhooks or a trigger", "the webhook's page, Reveal secret",
         Api("https://acme.zendesk.com", user="agent's e-mail address"),
     ),
-    "freshdesk": Kind("Freshdesk", "tickets, by two automation rules", api=Api("https://acme.freshdesk.com", "API key")),
+    "freshdesk": Kind("Freshdesk", "tickets, by three automation rules", api=Api("https://acme.freshdesk.com", "API key")),
     "jira": Kind(
         "Jira Service Management", "requests, by a webhook or an automation rule",
         api=Api("https://acme.atlassian.net", user="account's e-mail address"),
@@ -73,11 +76,15 @@ SETUPS: Final[Mapping[str, Kind]] = {
     "request-tracker": Kind(
         "Request Tracker", "tickets, by a scrip", api=Api("https://rt.example.com", "authentication token")
     ),
-    "slack": Kind("Slack", "messages in a support channel, and buttons", "the app's page, Basic Information, Signing Secret"),
+    "slack": Kind(
+        "Slack", "messages in a support channel, and buttons", "the app's page, Basic Information, Signing Secret",
+        Api("https://slack.com", "bot token", writes=False),
+    ),
     "mail": Kind("E-mail", "mails to a support address, handed over by the mail server"),
     "alertmanager": Kind("Prometheus Alertmanager", "alerts, as outages"),
     "pagerduty": Kind(
-        "PagerDuty", "what is acknowledged and resolved there", "shown once, when the webhook subscription is made"
+        "PagerDuty", "what is acknowledged and resolved there", "shown once, when the webhook subscription is made",
+        Api("https://api.pagerduty.com", "REST API key", writes=False),
     ),
     GENERIC: Kind("Anything that can sign JSON", "events as stories write them, and a customer's payments"),
 }  # fmt: skip
@@ -116,8 +123,11 @@ def written(source: Source) -> str:
     return "\n".join(lines) + "\n"
 
 
-def steps(kind: str, values: Mapping[str, str], pages: Path = PAGES) -> str:
-    """The clicks in their order, from the page of that kind, with `{HOOK}`, `{SECRET}`, `{NAME}` and `{BASE}` filled in."""
+def steps(kind: str, values: Mapping[str, str], pages: Path = PAGES, bold: tuple[str, str] = ("", "")) -> str:
+    """The clicks in their order, from the page of that kind, with `{HOOK}`, `{SECRET}`, `{NAME}` and `{BASE}` filled in.
+
+    What is emphasised there comes without its stars; `bold`: what begins and ends it instead.
+    """
     try:
         found = _SECTION.search((pages / f"{kind}.md").read_text(encoding="utf-8"))
     except OSError:
@@ -126,10 +136,15 @@ def steps(kind: str, values: Mapping[str, str], pages: Path = PAGES) -> str:
         return f"The steps stand in docs/sources/{kind}.md of the repository; this installation came without them."
     _, first, rest = found[1].partition("1. ")
     parts = _FENCE.split(f"{first}{rest}".strip())
-    # A terminal follows no links, and what stands in a fence is to be pasted as it is.
-    shown = "".join(part if i % 2 else _LINK.sub(_followed, part) for i, part in enumerate(parts))
+    # A terminal follows no links and shows no Markdown, and what stands in a fence is to be pasted as it is.
+    shown = "".join(part if i % 2 else _plain(_LINK.sub(_followed, part), bold) for i, part in enumerate(parts))
     # One pass, so that a value is never read as a placeholder; `{{…}}` belongs to the helpdesk's own templates.
     return re.sub(r"(?<!\{)\{([A-Z]+)\}(?!\})", lambda placed: values.get(placed[1], placed[0]), shown)
+
+
+def _plain(text: str, bold: tuple[str, str]) -> str:
+    """Without the stars of what is emphasised; what is code stays as it is."""
+    return _MARKED.sub(lambda found: found[1] or f"{bold[0]}{found[3]}{bold[1]}", text)
 
 
 def _followed(link: re.Match[str]) -> str:

@@ -93,8 +93,9 @@ async def api(told: Source, kept: SourceSecrets) -> list[Finding]:
         do = f"add `url:` to its file, such as {setup.api.url}, and its {setup.api.token} to hook-secrets.yaml"
         if setup.api.needed:
             return [line("failure", "none is set up: its webhooks name a ticket and no more, so nothing is heard", do)]
-        return [line("warning", "none is set up: what a webhook misses stays missed, and nothing is written back", do)]
-    account = Account(told.url.rstrip("/"), kept.user, kept.token, told.due_field)
+        lost = "what a webhook misses stays missed" + (", and nothing is written back" if setup.api.writes else "")
+        return [line("warning", f"none is set up: {lost}", do)]
+    account = Account(told.url.rstrip("/"), kept.user, kept.token, told.due_field, told.channels)
     if not kept.token:
         do = f"`pactkeeper connect rotate {told.name} --token-file FILE{' --user USER' if setup.api.user else ''}` puts it in"
         return [line("failure", f"its {setup.api.token} is missing", do)]

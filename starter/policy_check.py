@@ -19,6 +19,7 @@ from sla.policy import Contract
 from sla.roster import Team
 from sla.source import Source
 from sla.staffing import disposition_doubts, staffing_doubts, team_doubts
+from starter.connecting import SETUPS
 from starter.sources import KINDS
 
 M = TypeVar("M", bound=BaseModel)
@@ -130,6 +131,9 @@ class _Check:
             self._fault(
                 Fault(sheet.file, sheet.document.line(("kind",)), f'kind is "{source.kind}"; write one of: {kinds}')
             )
+        elif source.writes and ((api := SETUPS[source.kind].api) is None or not api.writes):
+            said = f"writes names what to write back, and nothing is written into {SETUPS[source.kind].title}; take writes out"
+            self._fault(Fault(sheet.file, sheet.document.line(("writes",)), said))
         elif source.url is None and source.writes:
             said = "writes names what to write back, and there is no url to write to; add `url:`, or take writes out"
             self._fault(Fault(sheet.file, sheet.document.line(("writes",)), said))

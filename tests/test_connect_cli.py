@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from records.shelf import Shelf
-from starter.commands import asking
+from starter.commands import asking, terminal
 from starter.connecting import GENERIC, PAGES, SETUPS, example, steps
 from starter.home import Home
 from starter.hook_settings import read
@@ -123,12 +123,21 @@ def test_what_comes_later_is_put_in_and_nothing_else_is_changed(run: Run, polici
     code, _, err = run("connect", "rotate", "zendesk", "--secret-file", str(tmp_path / "secret"))
     assert (code, "takes this secret." in err, "drop-secret" in err) == (0, True, False)
     assert read(kept(tmp_path)).sources["zendesk"].token == "t0ps3cret"
-    run("connect", "slack", "--customer", "acme")
-    assert "has no API that is used here" in run("connect", "rotate", "slack", "--user", "bot")[2]
+    run("connect", "mail", "--customer", "acme")
+    assert "has no API that is used here" in run("connect", "rotate", "mail", "--user", "bot")[2]
     assert (
         "--url is nothing that connect rotate changes"
-        in run("connect", "rotate", "slack", "--url", "https://x.example")[2]
+        in run("connect", "rotate", "pagerduty", "--url", "https://x.example")[2]
     )
+
+
+@pytest.mark.parametrize(("kind", "title"), [("slack", "Slack"), ("mail", "E-mail")])
+def test_what_takes_nothing_back_is_not_set_up_to_be_written_to(
+    run: Run, policies: Path, kind: str, title: str
+) -> None:
+    code, _, err = run("connect", kind, "--customer", "acme", "--url", "https://slack.com", "--write", "notes")
+    assert (code, f"nothing is written into {title}; leave it out" in err) == (2, True)
+    assert not (policies / "sources" / f"{kind}.yaml").exists()
 
 
 def test_the_address_is_where_the_web_intake_was_started_last(run: Run, policies: Path, tmp_path: Path) -> None:
@@ -241,6 +250,41 @@ def test_the_steps_are_for_a_terminal_and_what_is_to_be_pasted_stays_as_it_is(tm
     (tmp_path / "x.md").write_text(page)
     wanted = "1. As said (docs/connect.md), see:\n   ```\n   [a](b) here\n   ```\n2. Done."
     assert steps("x", {"HOOK": "here"}, tmp_path) == wanted
+
+
+def test_no_stars_of_markdown_are_shown_and_code_and_values_keep_theirs(tmp_path: Path) -> None:
+    page = "## Set it up\n1. **Admin,\n   Hooks**: tick *Notes (all)*, 2 * 3, `*.example **x**` {SECRET}\n   ```\n   **a** *b*\n   ```\n"
+    (tmp_path / "x.md").write_text(page)
+    values = {"SECRET": "a*b*c**d**"}
+    plain = "1. Admin,\n   Hooks: tick Notes (all), 2 * 3, `*.example **x**` a*b*c**d**\n   ```\n   **a** *b*\n   ```"
+    assert steps("x", values, tmp_path) == plain
+    lively = steps("x", values, tmp_path, bold=("<", ">"))
+    assert lively == plain.replace("Admin,\n   Hooks", "<Admin,\n   Hooks>").replace("Notes (all)", "<Notes (all)>")
+
+
+@pytest.mark.parametrize("kind", SETUPS)
+def test_what_is_printed_of_a_page_has_no_stars(kind: str) -> None:
+    code = re.compile(r"^ *```.*?^ *```$|`+[^`]+`+", re.MULTILINE | re.DOTALL)
+    assert "*" not in code.sub("", steps(kind, {}))
+
+
+@pytest.mark.parametrize(
+    ("terminal_is", "wanted"),
+    [
+        ({"FORCE_COLOR": "1", "TERM": "xterm-256color"}, ("\x1b[1m", "\x1b[22m")),
+        ({"FORCE_COLOR": "1", "TERM": "xterm-256color", "NO_COLOR": "1"}, ("", "")),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, ("", "")),
+        ({}, ("", "")),
+    ],
+)
+def test_bold_is_for_a_terminal_with_colour_alone(
+    terminal_is: dict[str, str], wanted: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in terminal_is.items():
+        monkeypatch.setenv(name, value)
+    assert terminal.bold() == wanted
 
 
 def test_a_value_that_looks_like_a_placeholder_is_left_as_it_is(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_who_acknowledges_there_acknowledges_here_at_pagerdutys_own_time() -> No
     assert told("acknowledged") == {
         "incident": "incident/desk/4711",
         "ticket": "",
-        "key": "oncall:incident/desk/4711:event:01DEN0V2VIFEN5871PQGX72URP",
+        "key": "oncall:incident/desk/4711:acknowledged:20310711T233411Z:PDANA01",
         "at": datetime(2031, 7, 11, 23, 34, 11, 562000, tzinfo=UTC),
         "event": "acknowledged",
         "by": "dana",
@@ -155,10 +155,10 @@ def test_deliveries_twice_and_in_any_order_tell_the_same_words() -> None:
     assert {k: (w.occurred_at, w.event) for k, w in once.items()} == {
         k: (w.occurred_at, w.event) for k, w in again.items()
     }
-    assert len(once) == 5
+    assert len(once) == 4, "the one acknowledgement was told twice, with its incident's key and without"
 
 
-@pytest.mark.parametrize("missing", ["event_type", "id"])
+@pytest.mark.parametrize("missing", ["event_type", "occurred_at"])
 def test_an_event_that_lacks_what_names_it_is_kept_for_a_person(missing: str) -> None:
     event = {k: v for k, v in BODIES["acknowledged"]["event"].items() if k != missing}
     with pytest.raises(Unusable) as caught:

@@ -14,6 +14,8 @@ CLIENTS: Final = {
     "django-helpdesk": ("django_helpdesk", "DjangoHelpdesk"),
     "escalated-django": ("escalated", "Escalated"),
     "request-tracker": ("request_tracker", "RequestTracker"),
+    "slack": ("slack", "Slack"),
+    "pagerduty": ("pagerduty", "PagerDuty"),
 }
 """A kind's name, and the module here and the class in it."""
 

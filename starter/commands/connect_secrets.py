@@ -9,7 +9,7 @@ from starter.commands.failures import RefusalError
 from starter.home import Home
 
 ROTATE, DROP = "rotate", "drop-secret"
-RESTART = "A web intake that is running reads its secrets when it is started again."
+AT_ONCE = "What runs goes by that within a second."
 
 
 def generic(customer: str | None, secret_file: Path | None, base: str | None, *, force: bool, json: bool) -> None:
@@ -36,7 +36,7 @@ def generic(customer: str | None, secret_file: Path | None, base: str | None, *,
             secret = secret_in(secret_file, "--secret-file") or fresh_secret(GENERIC)
             secrets_file.change(kept, [((GENERIC, customer), [secret])])
     paste(GENERIC, customer, customer, secret, base, json=json)
-    terminal.note(f"The secret stands in {kept}, for its owner's eyes alone. {RESTART}")
+    terminal.note(f"The secret stands in {kept}, for its owner's eyes alone. {AT_ONCE}")
 
 
 def rotate(name: str, secret_file: Path | None, base: str | None, *, json: bool) -> None:
@@ -75,9 +75,7 @@ def credentials(name: str, user: str | None, token_file: Path | None, *, json: b
         secrets_file.change(kept, [((*place[:-1], part), value) for part, value in puts.items()])
     if json:
         terminal.as_json({"name": name, "changed": list(puts)})
-    terminal.note(
-        f"{kept} has the {' and the '.join(puts)} of {name}. What is running reads that when it is started again."
-    )
+    terminal.note(f"{kept} has the {' and the '.join(puts)} of {name}. {AT_ONCE}")
 
 
 def drop(name: str, *, json: bool) -> None:
@@ -91,7 +89,7 @@ def drop(name: str, *, json: bool) -> None:
     if json:
         terminal.as_json({"name": name, "secrets": left})
     else:
-        terminal.show(f"The oldest secret of {name} is gone; {left} {'is' if left == 1 else 'are'} active. {RESTART}")
+        terminal.show(f"The oldest secret of {name} is gone; {left} {'is' if left == 1 else 'are'} active. {AT_ONCE}")
 
 
 def keep(kept: Path, place: tuple[str, ...], secret: str) -> None:
@@ -121,7 +119,7 @@ def paste(
     theirs = f"the one that {SETUPS[kind].title} shows ({SETUPS[kind].theirs})"
     values = {"HOOK": hook(where, kind, name, secret), "SECRET": secret or theirs, "NAME": name, "BASE": where}
     values |= {"CUSTOMER": customer} if customer else {}
-    way = steps(kind, values) if guide else ""
+    way = steps(kind, values, bold=("", "") if json else terminal.bold()) if guide else ""
     if json:
         terminal.as_json({"name": name, "kind": kind, "hook": values["HOOK"], "secret": secret, "steps": way})
         return
@@ -137,7 +135,7 @@ def after(name: str, kind: str) -> None:
     proof = (
         "" if kind == GENERIC else f" Then `pactkeeper doctor {name}` proves the way in, and shows what is made of it."
     )
-    terminal.note(f"{RESTART}{proof}")
+    terminal.note(f"{AT_ONCE}{proof}")
 
 
 def _kept(name: str) -> tuple[Path, tuple[str, ...], str]:

@@ -163,8 +163,14 @@ def _connect(given: _Given) -> None:
 def _source(given: _Given, url: str | None, customer: str | None) -> "Source":
     from sla.source import Source
     from starter.commands.options import made
+    from starter.connecting import SETUPS
 
+    setup = SETUPS[given.kind]
     writes = tuple(part.strip() for part in (given.write or "").split(",") if part.strip())
+    if writes and (setup.api is None or not setup.api.writes):
+        raise RefusalError(
+            f"--write names what to write back, and nothing is written into {setup.title}; leave it out", 2
+        )
     if writes and url is None:
         raise RefusalError("--write names what to write back, and there is no address to write to; add --url", 2)
     return made(

@@ -46,6 +46,13 @@ def console(*, error: bool = False) -> Console:
     return made
 
 
+def bold() -> tuple[str, str]:
+    """What begins and what ends bold letters on standard output; nothing where that is no terminal with colour."""
+    out = console()
+    plain = out.color_system is None or out.no_color or out.legacy_windows
+    return ("", "") if plain else ("\x1b[1m", "\x1b[22m")
+
+
 def show(*parts: RenderableType) -> None:
     """Print for people."""
     out = console()

@@ -1,8 +1,9 @@
-"""PagerDuty (webhooks v3): who acknowledges, resolves or hands on there what we paged for.
+"""PagerDuty (webhooks v3, and log entries of its REST API v2): who acknowledges, resolves or hands on there what we paged for.
 
 They open nothing here: each tells of one incident of ours, which the alert's key names, or, as PagerDuty leaves that out
 where a service makes alerts as well as incidents, the end of its title. What we did ourselves comes back as the act of an
-integration and is nobody's word.
+integration and is nobody's word. A webhook's event and the log entry of the same act have ids of their own; so a word's key
+is made of what both tell: what was done, in which second, and by whom.
 """
 
 import hashlib
@@ -12,7 +13,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sla.intake import Adapter, Read, Told, Unusable, moment, part, text_of, word
+from sla.events import Delivery
+from sla.intake import Adapter, Read, Told, Unusable, in_key, moment, part, second, text_of, word
 from sla.signing import Hook, compare
 from sla.source import Source
 
@@ -22,6 +24,14 @@ _PEOPLE = ("user", "user_reference")
 _RESOLVED = "incident.resolved"
 _SAYS = {"incident.acknowledged": "acknowledged", _RESOLVED: "resolved", "incident.reopened": "reopened"}
 _HANDS_ON = ("incident.reassigned", "incident.delegated", "incident.escalated")
+LOGGED = {
+    "acknowledge_log_entry": "incident.acknowledged",
+    "resolve_log_entry": _RESOLVED,
+    "assign_log_entry": "incident.reassigned",
+    "delegate_log_entry": "incident.delegated",
+    "escalate_log_entry": "incident.escalated",
+}
+"""A log entry's type, and the event of the same. PagerDuty documents none for a reopening: that is told by webhook alone."""
 
 
 def verify(hook: Hook, secrets: Sequence[str]) -> None:
@@ -46,38 +56,84 @@ def read(body: Any, source: Source, received: datetime) -> Read:
         Unusable: it is no event of PagerDuty's.
     """
     event = part(body, "event")
-    kind, id = text_of(part(event, "event_type"), 100), text_of(part(event, "id"), 200)
+    kind = text_of(part(event, "event_type"), 100)
     if kind is None:
         raise Unusable("event.event_type is missing; PagerDuty names there what happened", "event.event_type")
     if kind not in _SAYS and kind not in _HANDS_ON:
         return Read(ignored=f"{kind} is no event that matters", kind=kind)
-    if id is None:
-        raise Unusable("event.id is missing; without it a repetition can't be told", "event.id")
-    incident = _incident(part(event, "data"))
+    data = part(event, "data")
+    incident = _incident(data)
     if incident is None:
         return Read(ignored="it is about no incident of ours", kind=kind)
-    if not source.counts(
-        text_of(part(event, "data", "service", "id")), text_of(part(event, "data", "service", "summary"))
-    ):
+    if not _counts(data, source):
         return Read(ignored="its service is none of those that count", kind=kind)
+    given, at = part(data, "assignees"), part(event, "occurred_at")
+    said = _said(kind, incident, part(event, "agent"), given, at, source, received)
+    if isinstance(said, str):
+        return Read(ignored=said, kind=kind)
+    return Read(told=(Told(ticket="", words=(said,), incident=incident),), kind=kind)
+
+
+def story(ticket: dict[str, Any], source: Source, received: datetime) -> Told | None:
+    """What the log entries of one of PagerDuty's incidents tell; None: it is none of ours, or nobody did anything.
+
+    Raises:
+        Unusable: none of the entries that matter can be read.
+    """
+    data, entries = ticket.get("incident"), ticket.get("entries")
+    incident = _incident(data)
+    if incident is None or not _counts(data, source):
+        return None
+    words: dict[str, Delivery] = {}
+    odd: Unusable | None = None
+    for one in entries if isinstance(entries, list) else []:
+        kind = LOGGED.get(text_of(part(one, "type"), 100) or "")
+        if kind is None:
+            continue
+        given, at = part(one, "assignees"), part(one, "created_at")
+        try:
+            said = _said(kind, incident, part(one, "agent"), given, at, source, received)
+        except Unusable as error:
+            odd = error
+            continue
+        if not isinstance(said, str):
+            words.setdefault(said.key, said)
+    if odd is not None and not words:
+        raise odd
+    told = sorted(words.values(), key=lambda one: (one.occurred_at, one.key))
+    return Told(ticket="", words=tuple(told), incident=incident) if told else None
+
+
+def _said(
+    kind: str, incident: str, agent: Any, given: Any, at: Any, source: Source, received: datetime
+) -> Delivery | str:
+    """The word that one act is; or why it is none.
+
+    Raises:
+        Unusable: it is somebody's, and cannot be told from others.
+    """
     if kind == _RESOLVED and source.state("resolved", {"resolved": "resolved"}) == "ignored":
-        return Read(ignored="a resolution there says nothing of the ticket", kind=kind)
-    agent = part(event, "agent")
-    if part(agent, "type") not in _PEOPLE or source.is_ours(text_of(part(agent, "id")), text_of(part(agent, "email"))):
-        return Read(ignored="no person did it: our own echo, or a rule of PagerDuty's", kind=kind)
+        return "a resolution there says nothing of the ticket"
+    id = text_of(part(agent, "id"), 80)
+    if part(agent, "type") not in _PEOPLE or source.is_ours(id, text_of(part(agent, "email"))):
+        return "no person did it: our own echo, or a rule of PagerDuty's"
     by = _called(agent, source)
     said: dict[str, Any] = {"event": _SAYS.get(kind), "by": by}
     if kind in _HANDS_ON:
-        given = part(event, "data", "assignees")
         to = _called(given[0], source) if isinstance(given, list) and given else None
         if to is None:
-            return Read(ignored="it was given to nobody", kind=kind)
+            return "it was given to nobody"
         said = {"event": "acknowledged", "by": by} if to == by else {"event": "assigned", "to": to, "by": by}
     elif by is None and said["event"] == "acknowledged":
-        raise Unusable("event.agent names nobody", "event.agent")
-    at = moment(part(event, "occurred_at"), received)
-    told = word(f"{source.name}:{incident}:event:{id}", at, received, **said)
-    return Read(told=(Told(ticket="", words=(told,), incident=incident),), kind=kind)
+        raise Unusable("its agent names nobody", "event.agent")
+    if second(at) is None:
+        raise Unusable("when it happened is missing; without that a repetition can't be told", "event.occurred_at")
+    key = f"{source.name}:{incident}:{said['event']}:{in_key(at)}:{id or by or 'unknown'}"
+    return word(key, moment(at, received), received, **said)
+
+
+def _counts(data: Any, source: Source) -> bool:
+    return source.counts(text_of(part(data, "service", "id")), text_of(part(data, "service", "summary")))
 
 
 def _incident(data: Any) -> str | None:
@@ -96,4 +152,4 @@ def _called(person: Any, source: Source) -> str | None:
     return known if known != id else email or text_of(part(person, "summary")) or id
 
 
-ADAPTER = Adapter(kind="pagerduty", title="PagerDuty", read=read, verify=verify, delivery_id=delivery_id)
+ADAPTER = Adapter(kind="pagerduty", title="PagerDuty", read=read, verify=verify, delivery_id=delivery_id, story=story)

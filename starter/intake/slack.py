@@ -2,7 +2,8 @@
 
 A customer's message at the top of a channel opens a ticket, `CHANNEL-TS`; what is said in its thread belongs to it. Slack
 has no statuses: who resolves a ticket says so elsewhere. Both come signed to one address, the events as JSON and the
-buttons as a form whose field `payload` holds JSON, which the intake unpacks.
+buttons as a form whose field `payload` holds JSON, which the intake unpacks. A thread that was read over the API tells
+the same as the events of its messages.
 """
 
 import hashlib
@@ -73,40 +74,79 @@ def _event(body: Any, source: Source, received: datetime) -> Read:
         raise Unusable("event.type is missing", "event.type")
     subtype = part(event, "subtype")
     named = f"{kind}.{subtype[:100]}" if isinstance(subtype, str) and subtype else kind
-    if kind != "message" or (subtype if isinstance(subtype, str) else "") not in SAID:
+    if kind != "message" or not _is_said(event):
         return Read(ignored=f"{named} is no event that matters", kind=named)
-    channel, ts = _name(event, "channel", _ID), _name(event, "ts", _TS)
+    channel, ts = _name(event, "channel", _ID, "event."), _name(event, "ts", _TS, "event.")
     if part(event, "channel_type") in ("im", "app_home") and channel.casefold() not in _listed(source):
         return Read(ignored="what is written to the app itself is no ticket", kind=named)
     if not source.counts(channel):
         return Read(ignored=f"channel {channel} is none of those that count", kind=named)
-    ours = _ourselves(body)
-    user = text_of(part(event, "user"), 100)
-    if part(event, "bot_id") or user is None or user in ours or source.is_ours(user):
-        return Read(ignored="a program wrote it", kind=named)
-    thread = _thread(event)
-    if thread is None:
-        told = None if _is_agent(source, user) else _opening(event, source, received, channel, ts, user)
-        ignored = "a message of our own people opens no ticket"
-    else:
-        told = _reply(event, source, received, channel, thread, ts, user, ours)
-        ignored = "a thread that no customer began is no ticket"
-    return Read(told=(told,), kind=named) if told is not None else Read(ignored=ignored, kind=named)
+    said = _word(event, source, received, channel, ts, _ourselves(body))
+    if isinstance(said, str):
+        return Read(ignored=said, kind=named)
+    return Read(told=(_told(channel, _thread(event) or ts, (said,)),), kind=named)
 
 
-def _opening(event: Any, source: Source, received: datetime, channel: str, ts: str, user: str) -> Told:
-    text = plain(part(event, "text"))
+def story(ticket: dict[str, Any], source: Source, received: datetime) -> Told | None:
+    """A thread as the API client hands it over: its `channel`, its `ts`, its `messages`, and `ours`, who we are there.
+
+    None: no customer began it, or nobody can tell any more, as its first message was deleted.
+
+    Raises:
+        Unusable: it is no thread.
+    """
+    channel, thread = _name(ticket, "channel", _ID), _name(ticket, "ts", _TS)
+    told, given = part(ticket, "messages"), part(ticket, "ours")
+    said = [one for one in told if _is_said(one)] if isinstance(told, list) else []
+    ours = frozenset(one for one in given if isinstance(one, str)) if isinstance(given, list) else frozenset()
+    first = next((one for one in said if part(one, "ts") == thread), None)
+    if first is None or not source.counts(channel):
+        return None
+    words: dict[str, Delivery] = {}
+    began = {"root": first, "parent_user_id": part(first, "user")}
+    for one in said:
+        ts = part(one, "ts")
+        if isinstance(ts, str) and _TS.fullmatch(ts) and (_thread(one) or ts) == thread:
+            found = _word({**one, **began}, source, received, channel, ts, ours)
+            if not isinstance(found, str):
+                words.setdefault(found.key, found)
+    return _told(channel, thread, tuple(words.values())) if words else None
+
+
+def _is_said(message: Any) -> bool:
+    """Whether it is somebody's own message."""
+    subtype = part(message, "subtype")
+    return part(message, "type") == "message" and (subtype if isinstance(subtype, str) else "") in SAID
+
+
+def _word(
+    message: Any, source: Source, received: datetime, channel: str, ts: str, ours: frozenset[str]
+) -> Delivery | str:
+    """What a message tells; else why it tells nothing."""
+    user = text_of(part(message, "user"), 100)
+    if part(message, "bot_id") or user is None or user in ours or source.is_ours(user):
+        return "a program wrote it"
+    thread = _thread(message)
+    if thread is not None:
+        said = _reply(message, source, received, channel, thread, ts, user, ours)
+        return said or "a thread that no customer began is no ticket"
+    if _is_agent(source, user):
+        return "a message of our own people opens no ticket"
+    return _opening(message, source, received, channel, ts, user)
+
+
+def _opening(message: Any, source: Source, received: datetime, channel: str, ts: str, user: str) -> Delivery:
+    text = plain(part(message, "text"))
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    opened = word(
+    return word(
         f"{source.name}:{channel}-{ts}:opened", _at(ts, received), received, event="opened", by=user, channel="slack",
         subject=first[:120], body=text,
     )  # fmt: skip
-    return _told(channel, ts, opened)
 
 
 def _reply(
     event: Any, source: Source, received: datetime, channel: str, thread: str, ts: str, user: str, ours: frozenset[str]
-) -> Told | None:
+) -> Delivery | None:
     parent = text_of(part(event, "parent_user_id"), 100) or text_of(part(event, "root", "user"), 100)
     if part(event, "root", "bot_id") or (
         parent and (parent in ours or source.is_ours(parent) or _is_agent(source, parent))
@@ -114,15 +154,13 @@ def _reply(
         return None
     key, at, text = f"{source.name}:{channel}-{thread}:message:{ts}", _at(ts, received), plain(part(event, "text"))
     if _is_agent(source, user):
-        said = word(key, at, received, event="agent_replied", by=source.agent(user), public=True, body=text)
-    else:
-        said = word(key, at, received, event="customer_replied", by=user, body=text)
-    return _told(channel, thread, said)
+        return word(key, at, received, event="agent_replied", by=source.agent(user), public=True, body=text)
+    return word(key, at, received, event="customer_replied", by=user, body=text)
 
 
-def _told(channel: str, ts: str, said: Delivery) -> Told:
+def _told(channel: str, ts: str, said: tuple[Delivery, ...]) -> Told:
     """The channel stands for the company: a channel shared with a customer tells whose the ticket is."""
-    return Told(ticket=f"{channel}-{ts}", words=(said,), organisation=channel)
+    return Told(ticket=f"{channel}-{ts}", words=said, organisation=channel)
 
 
 def _pressed(body: Any, source: Source, received: datetime) -> Read:
@@ -169,10 +207,10 @@ def _word_of(found: re.Match[str]) -> str:
     return f"{label} ({value})" if label and label != value.removeprefix("mailto:") else value.removeprefix("mailto:")
 
 
-def _name(event: Any, name: str, shape: re.Pattern[str]) -> str:
-    value = part(event, name)
+def _name(holder: Any, name: str, shape: re.Pattern[str], under: str = "") -> str:
+    value = part(holder, name)
     if not isinstance(value, str) or not shape.fullmatch(value):
-        raise Unusable(f"event.{name} is missing or none of Slack's", f"event.{name}")
+        raise Unusable(f"{under}{name} is missing or none of Slack's", f"{under}{name}")
     return value
 
 
@@ -203,4 +241,4 @@ def _ourselves(body: Any) -> frozenset[str]:
     return frozenset(str(part(one, "user_id")) for one in bots if part(one, "is_bot") is True and part(one, "user_id"))
 
 
-ADAPTER = Adapter(kind="slack", title="Slack", read=read, verify=verify, window=True, taken=200)
+ADAPTER = Adapter(kind="slack", title="Slack", read=read, verify=verify, story=story, window=True, taken=200)

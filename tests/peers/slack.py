@@ -17,7 +17,15 @@ from werkzeug import Request, Response
 TOKEN = "xoxb-0000-of-these-tests"
 BEGINS = 1_941_579_000
 """2031-07-11T23:30:00Z: the `ts` of messages counts up from here, a second each."""
-READS = ("conversations.history", "conversations.replies")
+READS = ("conversations.history", "conversations.replies", "users.conversations", "auth.test")
+ME = {
+    "url": "https://acme.slack.com/",
+    "team": "Acme",
+    "user": "pactkeeper",
+    "team_id": "T0ACME",
+    "user_id": "U0PACT",
+    "bot_id": "B0PACT",
+}
 HANGS, LOST, LIMITED = "hangs", "lost", "limited"
 """Done, but never answered; not done and not answered well (500); not done: 429 with Retry-After."""
 
@@ -37,6 +45,9 @@ class SlackPeer:
     page: int = 200
     next: list[str] = field(default_factory=list)
     """What becomes of the next calls that write: an error's name, or one of those above; empty: all is well."""
+    reading: dict[str, list[str]] = field(default_factory=dict)
+    """The same for the methods that read, each by its name."""
+    me: dict[str, str] = field(default_factory=lambda: dict(ME))
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     count: int = 0
@@ -51,6 +62,20 @@ class SlackPeer:
     def below(self, parent: dict[str, Any]) -> list[dict[str, Any]]:
         return [m for m in self.all() if m.get("thread_ts") == parent["ts"] != m["ts"]]
 
+    def says(self, channel: str, user: str, text: str, at: float, below: str | None = None, **more: Any) -> str:
+        """Somebody writes at a time, below a message or at the top; the message's `ts`."""
+        self.count += 1
+        ts = f"{int(at)}.{self.count:06}"
+        here = self.channels.setdefault(channel, [])
+        first = next((m for m in here if m["ts"] == below), None)
+        hangs = {} if below is None else {"thread_ts": below}
+        parent = {"parent_user_id": first["user"]} if first else {}
+        here.append({"type": "message", "user": user, "text": text, "ts": ts, **hangs, **parent, **more})
+        if first is not None:
+            count = first.get("reply_count", 0) + 1
+            first |= {"thread_ts": below, "reply_count": count, "latest_reply": max(ts, first.get("latest_reply", ""))}
+        return ts
+
     def answer(self, request: Request) -> Response:
         method = request.path.rpartition("/")[2]
         form = request.content_type.startswith("application/x-www-form-urlencoded")
@@ -60,17 +85,19 @@ class SlackPeer:
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
             return self._no("invalid_auth")
         if method in self.without_scope:
-            return self._no("missing_scope")
-        if method in READS:
-            # JSON is not read there, so the channel is missing.
-            return self._read(method, said) if form else self._no("channel_not_found")
-        fate = self.next.pop(0) if self.next else ""
+            return self._no("missing_scope", needed="channels:history,groups:history", provided="chat:write")
+        if method in READS and not form:
+            return self._no("channel_not_found")  # JSON is not read there, so the channel is missing.
+        fates = self.reading.get(method, []) if method in READS else self.next
+        fate = fates.pop(0) if fates else ""
         if fate == LIMITED:
             return Response('{"ok":false,"error":"ratelimited"}', 429, {"Retry-After": "7"}, "application/json")
         if fate == LOST:
             return Response("upstream", 500)
         if fate and fate != HANGS:
             return self._no(fate)
+        if method in READS:
+            return self._read(method, said)
         done = {"chat.postMessage": self._post, "chat.update": self._update, "conversations.open": self._open}[method](
             said
         )
@@ -117,8 +144,14 @@ class SlackPeer:
         return self._yes(channel={"id": self.people[said["users"]]})
 
     def _read(self, method: str, said: dict[str, Any]) -> Response:
+        if method == "auth.test":
+            return self._yes(**self.me)
+        if method == "users.conversations":
+            return self._page("channels", [{"id": one} for one in self.channels if one not in self.absent], said)
         if said.get("channel") not in self.channels:
             return self._no("channel_not_found")
+        if said["channel"] in self.absent:
+            return self._no("not_in_channel")
         here = self.channels[said["channel"]]
         if method == "conversations.replies":
             shown = [m for m in here if said["ts"] in (m["ts"], m.get("thread_ts"))]
@@ -130,15 +163,17 @@ class SlackPeer:
             shown = [m for m in reversed(top) if float(m["ts"]) > oldest]
         if said.get("include_all_metadata") != "true":
             shown = [{k: v for k, v in m.items() if k != "metadata"} for m in shown]
+        return self._page("messages", shown, said)
+
+    def _page(self, name: str, shown: list[dict[str, Any]], said: dict[str, Any]) -> Response:
         start, size = int(said.get("cursor") or 0), min(int(said.get("limit", 100)), self.page)
         further = str(start + size) if start + size < len(shown) else ""
-        return self._yes(
-            messages=shown[start : start + size], has_more=bool(further), response_metadata={"next_cursor": further}
-        )
+        there = {name: shown[start : start + size]}
+        return self._yes(**there, has_more=bool(further), response_metadata={"next_cursor": further})
 
     @staticmethod
-    def _no(error: str) -> Response:
-        return Response(json.dumps({"ok": False, "error": error}), 200, content_type="application/json")
+    def _no(error: str, **told: Any) -> Response:
+        return Response(json.dumps({"ok": False, "error": error, **told}), 200, content_type="application/json")
 
     @staticmethod
     def _yes(**told: Any) -> Response:
