@@ -13,10 +13,10 @@ import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import cast
+from typing import Final, cast
 
 import httpx
 
@@ -25,6 +25,7 @@ from activities import guard
 MAX_ANSWER = 64 * 1024
 MAX_PAGE = 8 * 1024 * 1024
 MAX_WAIT = 3600.0
+MOST_CLOCKS = 1000
 
 # At INFO httpx writes whole URLs into the log, and a URL may hold a token.
 for _name in ("httpx", "httpcore"):
@@ -46,8 +47,20 @@ class NoAnswer(Exception):
     """No status line came back: the network, the name, the certificate or the time. The text is half a sentence."""
 
 
+class Silence(NoAnswer):
+    """It was reached, and then said nothing in time, or broke off: whatever else it is asked for it may well answer."""
+
+
 class Forbidden(NoAnswer):
     """The address leads where nothing may be sent; trying again is of no use until somebody changes a setting."""
+
+
+_ahead: Final[dict[str, timedelta]] = {}
+
+
+def ahead(url: str) -> timedelta:
+    """How far the clock of whoever answers there is ahead of ours, by the `Date` of their last answer; zero where they told none."""
+    return _ahead.get(_place(url), timedelta(0))
 
 
 async def post(
@@ -115,6 +128,7 @@ async def _exchange(
         async with asyncio.timeout(total), AsyncExitStack() as held:
             response = await _reached(held, method, url, body, headers, connect, total, inside)
             status = response.status_code
+            _note(url, response.headers.get("date"))
             wait = _wait(response.headers.get("retry-after"))
             async with contextlib.aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw(8192))) as chunks:
                 async for chunk in chunks:
@@ -123,12 +137,15 @@ async def _exchange(
                         break
                 else:
                     whole = True
-    except (TimeoutError, httpx.TimeoutException):
+    except (TimeoutError, httpx.TimeoutException) as error:
         if status is None:
-            raise NoAnswer(f"did not answer within {total:g} s") from None
+            unreached = isinstance(error, httpx.ConnectTimeout)
+            raise (NoAnswer if unreached else Silence)(f"did not answer within {total:g} s") from None
     except (httpx.TransportError, httpx.InvalidURL) as error:
         if status is None:
-            raise NoAnswer(_reason(error)) from None
+            broke = isinstance(error, (httpx.NetworkError, httpx.RemoteProtocolError))
+            broke = broke and not isinstance(error, httpx.ConnectError)
+            raise (Silence if broke else NoAnswer)(_reason(error)) from None
     assert status is not None
     return Answer(status, bytes(content), wait, whole)
 
@@ -203,10 +220,26 @@ def _wait(value: str | None) -> float | None:
     text = value.strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:9]), MAX_WAIT)
+    until = _moment(text)
+    return None if until is None else min(max((until - datetime.now(UTC)).total_seconds(), 0.0), MAX_WAIT)
+
+
+def _note(url: str, date: str | None) -> None:
+    """Keep what time it is there."""
+    there = None if date is None else _moment(date)
+    if there is not None:
+        if len(_ahead) >= MOST_CLOCKS:
+            _ahead.clear()
+        _ahead[_place(url)] = there - datetime.now(UTC)
+
+
+def _place(url: str) -> str:
+    return httpx.URL(url).netloc.decode("ascii")
+
+
+def _moment(text: str) -> datetime | None:
     try:
-        until = parsedate_to_datetime(text)
+        at = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    if until.utcoffset() is None:
-        until = until.replace(tzinfo=UTC)
-    return min(max((until - datetime.now(UTC)).total_seconds(), 0.0), MAX_WAIT)
+    return at.replace(tzinfo=UTC) if at.utcoffset() is None else at

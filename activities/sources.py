@@ -1,8 +1,8 @@
 """The reconciler of the connected helpdesks: reads by their API what changed, and feeds what the webhooks missed."""
 
-import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -12,27 +12,32 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities import dispatch
+from activities import dispatch, http
 from activities.beating import beating
 from activities.calls import ReadSource, ReadTicket, SourceRead
 from activities.helpdesks.client import REFUSED, Helpdesk, HelpdeskRefused, HelpdeskUnavailable
 from activities.policies import Policies
+from activities.reading import OVERLAP, Progress
 from records.sources import SourceStore, quiet_by_name, quiet_since
 from sla import names
-from sla.civil import parsed
 from sla.events import Delivery
 from sla.intake import Unusable
 from sla.source import Source
 
-OVERLAP = timedelta(minutes=5)
-"""So far before the last moment read the next round begins: a helpdesk's search may be behind its tickets."""
 BEAT = 10.0
 REMEMBERED = 20_000
 """So many words are known to have been brought, and are not brought again by the rounds that overlap."""
+NOTED = 100
+"""After so many tickets it is kept how far the round came: one that is cut off goes on from there."""
+TRIES = 3
+"""So often a round begins again at a ticket that fails, before it passes it over."""
+TOLD_AT = 10
+"""From this try on somebody is told that it still fails: about ten minutes have passed by then."""
+LONG = 600.0
+"""Where so many seconds are to be waited, somebody is told at once."""
 LATER = timedelta(minutes=15)
-"""What is refused for lack of a right is asked again when somebody may have given it."""
-
-_log = logging.getLogger(__name__)
+"""What is refused for lack of a right is asked again when somebody may have given it: then, later, and at last in hours."""
+SELDOM = timedelta(hours=6)
 
 
 class Heard(Protocol):
@@ -49,6 +54,10 @@ class Heard(Protocol):
     @property
     def words(self) -> tuple[Delivery, ...]:
         """All that it tells."""
+
+    @property
+    def incident(self) -> str | None:
+        """The workflow's id of the one incident that the words are for, which they open not; none: the ticket's own."""
 
 
 Hear = Callable[[Source, dict[str, Any], datetime], Heard | None]
@@ -72,12 +81,14 @@ class SourceActivities:
     """Tells somebody of a sentence, once under its key."""
     now: Callable[[], datetime] = field(default=_now)
     _known: OrderedDict[tuple[str, str, str], None] = field(default_factory=OrderedDict)
+    _behind: dict[str, timedelta] = field(default_factory=dict)
 
     @activity.defn(name=names.RECONCILE_SOURCE)
     async def reconcile_source(self, asked: ReadSource) -> SourceRead:
         """Read what changed since the last round and bring it to the incidents, with the helpdesk's own times.
 
-        What is known there already counts once, by its key. A ticket that can't be read keeps no other back.
+        What is known there already counts once, by its key. A ticket that can't be read keeps no other back: it is left
+        to a workflow of its own, which reads it again until it can.
         """
         source = self.policies.source(asked.source)
         if source is None:
@@ -90,36 +101,36 @@ class SourceActivities:
         state = await self.states.get(source.name)
         assert state is not None
         begun = self.now()
-        since = min(state.read_to, begun) - OVERLAP if state.read_to is not None else state.since
-        progress = _Progress(source.name, begun)
+        known = min(state.read_to or state.since, begun)
+        clock = self._behind.get(source.name, timedelta(0))
+        progress = Progress(source.name, begun, known, clock, max(activity.info().attempt - TRIES, 0))
         try:
             async with beating(lambda: activity.heartbeat(progress.read, progress.words), BEAT):
-                async for ticket in desk.changed(since):
-                    await self._bring(source, ticket, progress)
-            if progress.refused is not None and not progress.read:
-                raise progress.refused  # Nothing else came: it may be the account that lacks the right.
+                async for ticket in desk.changed(known - OVERLAP):
+                    await self._take(source, ticket, progress)
+            progress.ends()  # Where nothing else came, it may be the account that lacks the right, or the helpdesk that fails.
+            await self._hand_over(source, progress)
         except HelpdeskUnavailable as error:
-            await self._note(source, progress.to, f"broke off: {error}")
+            await self._note(source, progress, progress.to, f"broke off: {error}")
+            await self._lament(source, progress)
+            if _lasts(error):
+                await self._tell(source, "away", f"can't be read: {error}; what changes there comes late until it can")
             raise _later(error) from None
         except HelpdeskRefused as error:
             # The next round asks again; until then somebody may have given us the right.
-            await self._note(source, progress.to, f"refused: {error}")
-            if self.alarm is not None:
-                said = (
-                    f"{source.title or source.name} can't be read: {error}; `pactkeeper doctor {source.name}` says more"
-                )
-                await self.alarm(f"source/{source.name}/refused/{begun:%Y-%m-%d}", said)
+            await self._note(source, progress, progress.to, f"refused: {error}")
+            await self._tell(source, "refused", f"can't be read: {error}; `pactkeeper doctor {source.name}` says more")
             return SourceRead(
                 read=progress.read, words=progress.words, failed=1, to=progress.to, said=f"refused: {error}"
             )
-        # Nothing changed up to the moment at which we began to ask: by our clock, less what clocks differ by.
-        to = max(filter(None, (progress.to, begun - OVERLAP)), default=None)
+        # All is read that changed before we began to ask, by the clock there as far as it is behind ours.
+        to = max(filter(None, (progress.to, begun + behind(source) - OVERLAP)))
         said = f"{_many(progress.read, 'ticket')} read, {_many(progress.words, 'word')}" + (
             f", {progress.failed} not read: {progress.why}" if progress.failed else ""
         )
-        await self._note(source, to, said)
+        kept = await self._note(source, progress, to, said)
         await self._lament(source, progress)
-        return SourceRead(read=progress.read, words=progress.words, failed=progress.failed, to=to, said=said)
+        return SourceRead(read=progress.read, words=progress.words, failed=progress.failed, to=kept, said=said)
 
     @activity.defn(name=names.READ_TICKET)
     async def read_ticket(self, asked: ReadTicket) -> int:
@@ -129,25 +140,44 @@ class SourceActivities:
         if source is None or desk is None:
             said = f"{asked.source} tells too little by its webhooks, and its API is not set up; add url and token"
             raise ApplicationError(said, type="HelpdeskNotSetUp", next_retry_delay=LATER)
-        progress = _Progress(source.name, self.now())
+        progress = Progress(source.name, self.now(), self.now())
         try:
-            ticket = await desk.ticket(asked.ticket)
+            async with beating(activity.heartbeat, BEAT):
+                ticket = await desk.ticket(asked.ticket)
         except HelpdeskUnavailable as error:
+            if _lasts(error):
+                progress.fails(f"ticket {asked.ticket[:80]}: {error}")
+                await self._lament(source, progress)
             raise _later(error) from None
         except HelpdeskRefused as error:
             progress.fails(str(error))
             await self._lament(source, progress)
-            raise ApplicationError(str(error), type="HelpdeskRefused", next_retry_delay=LATER) from None
+            delay = min(LATER * activity.info().attempt, SELDOM)
+            raise ApplicationError(str(error), type="HelpdeskRefused", next_retry_delay=delay) from None
         if ticket is not None:
             await self._bring(source, ticket, progress)
         await self._lament(source, progress)
         return progress.words
 
-    async def _bring(self, source: Source, ticket: dict[str, Any], progress: "_Progress") -> None:
-        if isinstance(refused := ticket.get(REFUSED), HelpdeskRefused):
-            progress.refused = refused
-            progress.fails(str(refused))
+    async def _take(self, source: Source, ticket: dict[str, Any], progress: Progress) -> None:
+        if REFUSED in ticket:
+            progress.passes(ticket)
             return
+        await self._hand_over(source, progress)  # Now it is known that the helpdesk does not fail, but they do.
+        await self._bring(source, ticket, progress)
+        if progress.read and progress.read % NOTED == 0:
+            await self._note(source, progress, progress.to, f"being read, {_many(progress.read, 'ticket')} so far")
+
+    async def _hand_over(self, source: Source, progress: Progress) -> None:
+        """Leave each ticket that fails to a workflow of its own."""
+        for id, why in progress.left:
+            progress.fails(str(why))
+            if id is not None:
+                with _temporal():
+                    await dispatch.read_ticket(self.client, source.name, id, task_queue=activity.info().task_queue)
+        progress.left.clear()
+
+    async def _bring(self, source: Source, ticket: dict[str, Any], progress: Progress) -> None:
         await self.policies.fresh()
         try:
             heard = self.hear(source, ticket, self.now())
@@ -156,19 +186,24 @@ class SourceActivities:
             return
         if heard is not None and (new := self._new(source, heard)):
             try:
-                await dispatch.deliver(
-                    self.client, source.name, heard.ticket, heard.customer, new,
-                    task_queue=activity.info().task_queue, policies=self.policies,
-                )  # fmt: skip
+                with _temporal():
+                    await self._deliver(source, heard, new)
             except dispatch.TooManyLinks as error:
                 progress.fails(str(error))
                 return
-            except RPCError as error:
-                raise ApplicationError(error.message, type="TemporalUnavailable") from None
             self._remember(source, heard)
         progress.words += 0 if heard is None else len(heard.words)
         progress.read += 1
-        progress.reaches(ticket.get("_changed"))
+        progress.reaches(ticket.get("_changed"), behind(source))
+
+    async def _deliver(self, source: Source, heard: Heard, words: list[Delivery]) -> None:
+        if heard.incident is not None:
+            await dispatch.existing(self.client, heard.incident, words)
+            return
+        await dispatch.deliver(
+            self.client, source.name, heard.ticket, heard.customer, words,
+            task_queue=activity.info().task_queue, policies=self.policies,
+        )  # fmt: skip
 
     def _new(self, source: Source, heard: Heard) -> list[Delivery]:
         """What Temporal has not had from here: each word for a closed incident would cost a link of its ticket."""
@@ -182,15 +217,26 @@ class SourceActivities:
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 
-    async def _lament(self, source: Source, progress: "_Progress") -> None:
+    async def _lament(self, source: Source, progress: Progress) -> None:
         """Tell somebody, once a day, of tickets that can't be read: they keep no other back, so nobody else would."""
-        if progress.failed and self.alarm is not None:
-            which = f"{_many(progress.failed, 'ticket')} of {source.title or source.name} can't be read"
-            said = f"{which}: {progress.why}; look at them there, for their clocks may not run"
-            await self.alarm(f"source/{source.name}/unread/{self.now():%Y-%m-%d}", said)
+        if progress.failed:
+            of = f"{_many(progress.failed, 'ticket')} of"
+            await self._tell(
+                source, "unread", f"can't be read: {progress.why}; look at them there, for their clocks may not run", of
+            )
 
-    async def _note(self, source: Source, to: datetime | None, said: str) -> None:
+    async def _tell(self, source: Source, what: str, said: str, of: str = "") -> None:
+        if self.alarm is not None:
+            whole = f"{of} {source.title or source.name} {said}".strip()
+            await self.alarm(f"source/{source.name}/{what}/{self.now():%Y-%m-%d}", whole)
+
+    async def _note(self, source: Source, progress: Progress, to: datetime | None, said: str) -> datetime | None:
+        """Keep how far it was read; that far."""
+        late = behind(source)
+        to = progress.surely(to, late)
         await self.states.read(source.name, source.kind, to, self.now(), said)
+        self._behind[source.name] = late
+        return to
 
     async def _listen(self, source: Source) -> None:
         """Tell somebody, once, when a source has been quiet for longer than it should."""
@@ -203,30 +249,25 @@ class SourceActivities:
         await self.states.told_quiet(source.name, now)
 
 
-@dataclass
-class _Progress:
-    source: str
-    begun: datetime
-    read: int = 0
-    words: int = 0
-    failed: int = 0
-    why: str = ""
-    to: datetime | None = None
-    refused: HelpdeskRefused | None = None
+def behind(source: Source) -> timedelta:
+    """How far the clock there is behind ours, below zero; zero where it is ahead, for nothing is lost by asking for more."""
+    return min(http.ahead(source.url or ""), timedelta(0))
 
-    def fails(self, why: str) -> None:
-        """A ticket that can't be read."""
-        self.failed, self.why = self.failed + 1, why
-        _log.warning("a ticket of %s can't be read: %s", self.source, why)
 
-    def reaches(self, changed: Any) -> None:
-        """All that changed up to here is read; what lies ahead of us (a ticket's date may) must hide nothing that comes."""
-        if (at := parsed(changed)) is not None:
-            self.to = max(filter(None, (self.to, min(at, self.begun))))
+@contextmanager
+def _temporal() -> Iterator[None]:
+    try:
+        yield
+    except RPCError as error:
+        raise ApplicationError(error.message, type="TemporalUnavailable") from None
 
 
 def _many(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _lasts(error: HelpdeskUnavailable) -> bool:
+    return activity.info().attempt >= TOLD_AT or (error.retry_after or 0) >= LONG
 
 
 def _later(error: HelpdeskUnavailable) -> ApplicationError:

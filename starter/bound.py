@@ -26,6 +26,11 @@ class Bound:
         """Its number there."""
         return self.told.ticket
 
+    @property
+    def incident(self) -> str | None:
+        """The one incident that the words are for, which they open not."""
+        return self.told.incident
+
 
 def bind(told: Told, source: Source, policies: Policies, received: datetime) -> Bound:
     """Whose ticket it is: what the source says of our customers, the company's and the requester's; else it is nobody's."""

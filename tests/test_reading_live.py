@@ -39,7 +39,7 @@ from starter.delivery_log import DeliveryLog
 from starter.dispatch import TemporalDispatch
 from starter.embedded import EmbeddedServer
 from starter.front import desk, hear
-from starter.hook_settings import IntakeSettings, SourceSecrets
+from starter.hook_settings import IntakeSettings, Secrets, SourceSecrets
 from starter.kept import Kept
 from starter.source_hooks import SourceHooks
 from starter.spooler import Spooler
@@ -137,7 +137,9 @@ async def running(
     customers = CustomerStore(engine)
     policies = Policies(shelf, records=CustomerCache(customers))
     kept, queue, alarms = Kept(engine, customers, policies), f"reading-{uuid.uuid4().hex[:6]}", list[tuple[str, str]]()
-    settings = IntakeSettings(sources={"desk": SourceSecrets(secrets=(SECRET,), user="alex", token="alex-password")})
+    settings = IntakeSettings(
+        Secrets(sources={"desk": SourceSecrets(secrets=(SECRET,), user="alex", token="alex-password")})
+    )
     states = SourceStore(engine)
 
     async def alarm(key: str, said: str) -> None:

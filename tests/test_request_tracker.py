@@ -336,6 +336,10 @@ class Peer:
         self.puts: list[dict[str, Any]] = []
         self.queries: list[str] = []
         self.lost = False
+        self.tickets = [
+            {"id": "9", "LastUpdated": "2031-07-08T23:00:00Z"},
+            {"id": "17", "LastUpdated": "2031-07-09T08:30:00Z"},
+        ]
         self.fields = {"Owner": {"id": "Nobody", "type": "user"}, "Priority": 60, "Due": "1970-01-01T00:00:00Z"}
         server.expect_request(re.compile(r"/REST/2\.0/.*")).respond_with_handler(self.answer)
 
@@ -355,11 +359,8 @@ class Peer:
     def _read(self, path: str, request: Request) -> tuple[Any, int]:
         if path == "/tickets":
             self.queries.append(request.args["query"])
-            listed = [
-                {"id": "17", "LastUpdated": "2031-07-09T08:30:00Z"},
-                {"id": "9", "LastUpdated": "2031-07-08T23:00:00Z"},
-            ]
-            return self._page(listed, request), 200
+            after = int(request.args["query"].partition(" AND id > ")[2] or 0)
+            return self._page([one for one in self.tickets if int(one["id"]) > after], request), 200
         if path == "/ticket/17":
             own = {
                 "Status": "open",
@@ -467,7 +468,7 @@ def client(httpserver: HTTPServer) -> RequestTracker:
 async def test_what_changed_is_read_whole_and_tells_the_same_words_as_the_scrip(peer: Peer, client: RequestTracker):
     found = [one async for one in client.changed(BEGAN)]
     assert [one["_changed"] for one in found] == ["2031-07-09T08:30:00+00:00"]
-    assert peer.queries == ["LastUpdated >= '2031-07-08 20:00:00'"]
+    assert peer.queries == [f"LastUpdated >= '2031-07-08 20:00:00'{since}" for since in ("", " AND id > 17")]
     assert ADAPTER.story is not None
     whole = ADAPTER.story(found[0], SOURCE, HEARD)
     assert whole is not None
@@ -480,6 +481,35 @@ async def test_what_changed_is_read_whole_and_tells_the_same_words_as_the_scrip(
         k: w.model_dump(exclude=same) for k, w in given.items()
     }
     assert await client.ticket("404") is None
+
+
+async def test_none_is_left_out_however_many_changed_and_whatever_moves_or_is_hidden_meanwhile(
+    peer: Peer, client: RequestTracker, monkeypatch: pytest.MonkeyPatch
+):
+    """More than any bound of pages; a page lacks those that we may not see; and one that is read is deleted at once."""
+    peer.tickets = [{"id": str(i), "LastUpdated": "2031-07-09T08:30:00Z"} for i in range(1, 351)]
+    monkeypatch.setattr("activities.helpdesks.request_tracker.MOST_PAGES", 1)
+
+    async def ticket(id: str) -> dict[str, Any]:
+        return {"ticket": {"id": id}}
+
+    def page(items: list[Any], request: Request) -> dict[str, Any]:
+        shown = [one for one in items[:100] if int(one["id"]) % 2]
+        peer.tickets = [one for one in peer.tickets if one["id"] != "1"]
+        return {"items": shown}
+
+    monkeypatch.setattr(client, "ticket", ticket)
+    monkeypatch.setattr(peer, "_page", page)
+    found = [int(one["ticket"]["id"]) async for one in client.changed(BEGAN)]
+    assert sorted(found) == list(range(1, 351, 2))
+
+
+async def test_a_tracker_that_hands_over_the_same_tickets_for_ever_is_not_read_for_ever(
+    peer: Peer, client: RequestTracker, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(peer, "_page", lambda items, request: {"items": peer.tickets})
+    with pytest.raises(HelpdeskUnavailable, match="the same tickets again"):
+        _ = [one async for one in client.changed(BEGAN)]
 
 
 async def test_a_note_is_written_once_though_the_answer_to_it_was_lost(peer: Peer, client: RequestTracker):

@@ -16,16 +16,22 @@ from activities.settings import origin
 CONNECT = 5.0
 TOTAL = 20.0
 REFUSED = "_refused"
-"""Under this a ticket of a round tells why it alone can't be read (a HelpdeskRefused); nothing else is in it."""
+"""Under this a ticket of a round tells why it alone can't be read (a HelpdeskRefused or HelpdeskUnavailable)."""
+TICKET = "_ticket"
+"""Under this such a ticket tells its id; nothing else is in it. Without one it is no ticket that can be read by itself."""
 _LATER = frozenset({408, 409, 412, 423, 425, 429})
 
 
 class HelpdeskUnavailable(Exception):
-    """It can't be asked just now. One sentence; `retry_after` seconds where it named a time."""
+    """It can't be asked just now. One sentence; `retry_after` seconds where it named a time.
 
-    def __init__(self, sentence: str, retry_after: float | None = None) -> None:
+    `of_one`: it was reached and named no time, so it may be only what was asked for that fails, whatever else works.
+    """
+
+    def __init__(self, sentence: str, retry_after: float | None = None, *, of_one: bool = False) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
+        self.of_one = of_one
 
 
 class HelpdeskRefused(Exception):
@@ -45,6 +51,8 @@ class Account:
     user: str = ""
     token: str = field(default="", repr=False)
     due_field: str | None = None
+    channels: tuple[str, ...] = ()
+    """Which of its channels are read, for one that has to be asked channel by channel; left out: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +79,8 @@ class Helpdesk(Protocol):
     def changed(self, since: datetime) -> AsyncIterator[dict[str, Any]]:
         """Each ticket that changed at `since` or later, the one that changed first before the others, whole.
 
-        Each has a key `_changed`, when it changed last (ISO 8601), by which the next round begins. One that alone is
-        refused has `REFUSED`, and keeps no other back.
+        Each has a key `_changed`, when it changed last (ISO 8601), by which the next round begins. One that alone can't
+        be read has `REFUSED`, and keeps no other back. Where not all that changed can be handed over, it raises.
         """
 
     async def ticket(self, id: str) -> dict[str, Any] | None:
@@ -114,36 +122,44 @@ class Json:
         try:
             answer = await http.request(method, url, content, told, connect=CONNECT, total=TOTAL)
         except http.NoAnswer as silence:
-            raise HelpdeskUnavailable(f"{where} {silence}") from None
+            raise HelpdeskUnavailable(f"{where} {silence}", of_one=isinstance(silence, http.Silence)) from None
         if answer.status in _LATER or answer.status >= 500:
-            raise HelpdeskUnavailable(f"{where} answered {answer.status}", answer.retry_after)
+            of_one = answer.status != 429 and answer.retry_after is None
+            raise HelpdeskUnavailable(f"{where} answered {answer.status}", answer.retry_after, of_one=of_one)
         if not 200 <= answer.status < 300:
             raise HelpdeskRefused(f"{where} answered {answer.status}", answer.status)
         if not answer.whole and len(answer.body) >= http.MAX_PAGE:
             raise HelpdeskRefused(f"{where} answered with more than {http.MAX_PAGE >> 20} MiB", 413)
         if not answer.whole:
-            raise HelpdeskUnavailable(f"{where} broke off")
+            raise HelpdeskUnavailable(f"{where} broke off", of_one=True)
         try:
-            return _whole(json.loads(answer.body)) if answer.body.strip() else None
+            return whole(json.loads(answer.body)) if answer.body.strip() else None
         except (ValueError, RecursionError):
             raise HelpdeskRefused(f"{where} answered with something that is no JSON") from None
 
 
-async def alone(reading: Awaitable[dict[str, Any] | None], id: str) -> dict[str, Any] | None:
-    """A ticket of a round; told under `REFUSED` where it is refused, unless that is said of the account.
+async def alone(reading: Awaitable[dict[str, Any] | None], id: str, what: str = "ticket") -> dict[str, Any] | None:
+    """A ticket of a round; told under `REFUSED` where it can't be read, unless that is said of the account or the helpdesk.
+
+    `what`: where it is not a ticket that is read, but what tickets are looked for in; that may be refused alone.
 
     Raises:
-        HelpdeskUnavailable, HelpdeskRefused: as it is read; the latter for the account's own sake alone.
+        HelpdeskUnavailable, HelpdeskRefused: as it is read; for the helpdesk's and the account's own sake alone.
     """
+    ticket = {TICKET: id} if what == "ticket" else {}
     try:
         return await reading
     except HelpdeskRefused as refused:
         if refused.status == 401:
             raise
-        return {REFUSED: HelpdeskRefused(f"ticket {id[:80]}: {refused}", refused.status)}
+        return {REFUSED: HelpdeskRefused(f"{what} {id[:80]}: {refused}", refused.status), **ticket}
+    except HelpdeskUnavailable as error:
+        if not error.of_one or not ticket:
+            raise
+        return {REFUSED: HelpdeskUnavailable(f"{what} {id[:80]}: {error}", of_one=True), **ticket}
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """Without halves of characters, as a text has them that was cut somewhere: nothing later could write them down."""
     text = json.dumps(value, ensure_ascii=False)
     try:

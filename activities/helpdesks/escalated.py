@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
+from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Json, Writing, alone, listed
 from sla.civil import parsed
 from sla.intake import part, text_of
 
@@ -116,6 +116,7 @@ class Escalated:
             last = part(page, "meta", "last_page")
             if not saved or not isinstance(last, int) or number >= last or (since is not None and min(saved) < since):
                 return
+        raise HelpdeskUnavailable(f"escalated-django has more than {MOST_PAGES} pages of tickets")
 
     async def _ticket(self, id: str) -> dict[str, Any] | None:
         try:

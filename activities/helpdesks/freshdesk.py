@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
+from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Json, Writing, alone, listed
 from sla.intake import part, text_of
 
 PAGE = 100
@@ -53,6 +53,9 @@ class Freshdesk:
                 begin, page = last - timedelta(seconds=1), 1
             else:
                 page += 1
+        raise HelpdeskUnavailable(
+            f"Freshdesk lists no more than {MOST_PAGES} pages of tickets that changed in one second"
+        )
 
     async def ticket(self, id: str) -> dict[str, Any] | None:
         """One ticket with its conversations."""
@@ -106,8 +109,8 @@ class Freshdesk:
                 new = []
             found += new
             if len(new) < PAGE:
-                break
-        return found
+                return found
+        raise HelpdeskRefused(f"Freshdesk has more than {MOST_PAGES} pages of its conversations", 413)
 
     async def _noted(self, id: str, mark: str) -> bool:
         return any(

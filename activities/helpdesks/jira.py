@@ -8,10 +8,11 @@ import base64
 import json
 import math
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from activities import http
 from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Json, Writing, alone, listed
 from sla.intake import part, text_of
 
@@ -32,7 +33,9 @@ class Jira:
 
     async def changed(self, since: datetime) -> AsyncIterator[dict[str, Any]]:
         """Every issue that the user may see and that changed, the one that changed first before the others."""
-        age = math.ceil((datetime.now(UTC) - since).total_seconds() / 60)
+        # By Jira's own clock, or by ours where that asks for more.
+        there = datetime.now(UTC) + max(http.ahead(self.account.url), timedelta(0))
+        age = math.ceil((there - since).total_seconds() / 60)
         asked: dict[str, str | int] = {
             "jql": f'updated >= "-{max(age, 0) + SLACK}m" ORDER BY updated ASC',
             "fields": FIELDS, "expand": "changelog", "maxResults": 50,
@@ -43,8 +46,10 @@ class Jira:
                 if (key := text_of(issue.get("key"))) and (whole := await alone(self._whole(issue), key)) is not None:
                     yield whole
             following = text_of(part(page, "nextPageToken"), 10_000)
-            if following is None or following == asked.get("nextPageToken"):
+            if following is None:
                 return
+            if following == asked.get("nextPageToken"):
+                raise HelpdeskUnavailable("Jira hands over the same page again")
             asked["nextPageToken"] = following
         raise HelpdeskUnavailable(f"Jira has more than {MOST_PAGES} pages of changes; it is read on from there")
 
@@ -113,8 +118,8 @@ class Jira:
             found += new
             total = part(page, "total")
             if not new or not isinstance(total, int) or len(found) >= total:
-                break
-        return found
+                return found
+        raise HelpdeskRefused(f"Jira has more than {MOST_PAGES} pages of its {name}", 413)
 
     async def _noted(self, id: str, mark: str) -> bool:
         comments = await self._pages(f"/rest/api/3/issue/{quote(id, safe='')}/comment", "comments")

@@ -20,6 +20,7 @@ from activities.helpdesks.client import (
     alone,
     listed,
 )
+from sla.intake import part
 
 API = "/REST/2.0"
 PAGE = 100
@@ -48,11 +49,10 @@ class RequestTracker:
     async def changed(self, since: datetime) -> AsyncIterator[dict[str, Any]]:
         """Each ticket that changed since then, whole. Deleted ones are not among them: RT finds them no more."""
         asked = (since.astimezone(UTC) - ZONES).strftime("%Y-%m-%d %H:%M:%S")
-        query = {"query": f"LastUpdated >= '{asked}'", "fields": "LastUpdated", "orderby": "id"}
         first = since.astimezone(UTC).replace(microsecond=0)
         found = {
             str(one.get("id")): told
-            async for one in self._pages("/tickets", query)
+            async for one in self._listed(f"LastUpdated >= '{asked}'")
             if (told := _time(one.get("LastUpdated")))
         }
         for id, at in sorted(found.items(), key=lambda item: (item[1], item[0])):
@@ -220,6 +220,27 @@ class RequestTracker:
             self._users[path] = told if isinstance(told, dict) else {}
         return self._users[path]
 
+    async def _listed(self, query: str) -> AsyncIterator[dict[str, Any]]:
+        """Each ticket that fits, with its `LastUpdated`, always from the last one's number on: so none is left out that a
+        turned page would skip, however many they are. A page may lack what we may not see, so only an empty one ends it.
+        """
+        last, page = 0, 1
+        while True:
+            asked = f"{query} AND id > {last}" if last else query
+            told = await self._json.get(
+                f"{API}/tickets", query=asked, fields="LastUpdated", orderby="id", per_page=PAGE, page=page
+            )
+            numbers = list[int]()
+            for one in listed(told, "items"):
+                if (number := str(one.get("id"))).isdecimal():
+                    numbers.append(int(number))
+                yield one
+            if numbers and max(numbers) <= last:
+                raise HelpdeskUnavailable("Request Tracker hands over the same tickets again")
+            if not numbers and part(told, "next_page") is None:
+                return
+            last, page = (max(numbers), 1) if numbers else (last, page + 1)
+
     async def _pages(self, path: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
         """What a list holds, page after page: a page that is not full is the last one, for RT may tell no total."""
         seen = set[str]()
@@ -232,9 +253,7 @@ class RequestTracker:
                 yield one
             if not new or (len(items) < PAGE and not told.get("next_page")):
                 return
-        raise HelpdeskUnavailable(
-            f"Request Tracker has more than {MOST_PAGES * PAGE} entries at {path}; it is read from later on"
-        )
+        raise HelpdeskRefused(f"Request Tracker has more than {MOST_PAGES * PAGE} entries at {path}", 413)
 
 
 def _time(told: Any) -> datetime | None:

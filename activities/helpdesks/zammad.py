@@ -1,7 +1,8 @@
 """Zammad's API: tickets by their last change, each with its articles and its history; notes as internal articles.
 
 Needs an access token with the right `ticket.agent`. What changed is found by Zammad's search, which needs its Elasticsearch;
-it takes a date and no more, so it is read from the newest change backwards.
+it takes a date and no more, so it is read from the newest change backwards. It hands over 10,000 tickets at most, and an
+empty list as well where it fails, so neither is taken for the end.
 """
 
 from collections.abc import AsyncIterator
@@ -9,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
+from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Json, Writing, alone, listed
 from sla.intake import part, text_of
 
 PAGE = 100
-MOST_PAGES = 200
+WINDOW = 10_000
+"""Elasticsearch's own bound of what one search hands over."""
 SLACK = timedelta(minutes=2)
 """How much further back is read, for what the search's index learned late."""
 
@@ -27,23 +29,45 @@ class Zammad:
 
     async def changed(self, since: datetime) -> AsyncIterator[dict[str, Any]]:
         """Every ticket of the groups that the token's user may read, the one that changed first before the others."""
-        found: dict[str, str] = {}
-        since -= SLACK
-        for page in range(1, MOST_PAGES + 1):
-            answer = await self.json.get(
-                "/api/v1/tickets/search", query=f"updated_at:>={since.astimezone(UTC):%Y-%m-%d}",
-                sort_by="updated_at", order_by="desc", page=page, per_page=PAGE,
-            )  # fmt: skip
-            tickets = _tickets(answer)
-            new = {id: at for id, at in tickets.items() if id not in found}
-            found |= {id: at for id, at in new.items() if _moment(at) >= since}
-            # An older one ends it: those that follow changed before it.
-            if not new or len(tickets) < PAGE or any(_moment(at) < since for at in new.values()):
-                break
+        found = await self._found(since - SLACK)
         for id in sorted(found, key=lambda one: _moment(found[one])):
             ticket = await alone(self.ticket(id), id)
             if ticket is not None:
                 yield ticket
+
+    async def _found(self, since: datetime) -> dict[str, str]:
+        """All that changed since then, and when. Where they are too many for one search, it is by their numbers: of a
+        row of 10,000 numbers there can't be more tickets.
+        """
+        found, whole = await self._search(since, "")
+        first = 0
+        while not whole:
+            some, _ = await self._search(since, f" AND id:[{first} TO {first + WINDOW - 1}]")
+            found |= some
+            first += WINDOW
+            whole = not await self._page(since, f" AND id:>={first}", 1)
+        return found
+
+    async def _search(self, since: datetime, only: str) -> tuple[dict[str, str], bool]:
+        """What one search finds, from the newest change back to `since`, and whether that is all."""
+        found: dict[str, str] = {}
+        for page in range(1, WINDOW // PAGE + 1):
+            tickets = await self._page(since, only, page)
+            found |= {id: at for id, at in tickets.items() if id not in found and _moment(at) >= since}
+            # An older one ends it, for those that follow changed before it; a page may lack what we may not see.
+            if not tickets or any(_moment(at) < since for at in tickets.values()):
+                return found, True
+        return found, False
+
+    async def _page(self, since: datetime, only: str, page: int) -> dict[str, str]:
+        query = f"updated_at:>={since.astimezone(UTC):%Y-%m-%d}{only}"
+        asked: dict[str, str | int] = {"sort_by": "updated_at", "order_by": "desc", "page": page, "per_page": PAGE}
+        found = _tickets(await self.json.get("/api/v1/tickets/search", query=query, **asked))
+        if not found and not _tickets(await self.json.get("/api/v1/tickets/search", query="*", page=1, per_page=1)):
+            raise HelpdeskUnavailable(
+                "Zammad's search finds no ticket at all; look at its Elasticsearch, and at the groups that the token's user may read"
+            )
+        return found
 
     async def ticket(self, id: str) -> dict[str, Any] | None:
         """One ticket with its articles, its history and who is in it."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from activities import http
 from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Json, Writing, alone, listed
 from sla.intake import part, text_of
 
@@ -32,7 +33,7 @@ class Zendesk:
 
     async def changed(self, since: datetime) -> AsyncIterator[dict[str, Any]]:
         """Every ticket that changed, the one that changed first before the others; deleted ones as well."""
-        start = min(since, datetime.now(UTC) - RECENT)
+        start = min(since, datetime.now(UTC) + http.ahead(self.account.url) - RECENT)
         page = await self.json.get("/api/v2/incremental/tickets/cursor", start_time=max(int(start.timestamp()), 0))
         for _ in range(MOST_PAGES):
             for ticket in listed(page, "tickets"):
@@ -118,9 +119,9 @@ class Zendesk:
             found += listed(page, name)
             cursor = text_of(part(page, "meta", "after_cursor"), 10_000)
             if part(page, "meta", "has_more") is not True or cursor is None:
-                break
+                return found
             asked["page[after]"] = cursor
-        return found
+        raise HelpdeskRefused(f"Zendesk has more than {MOST_PAGES} pages of its {name}", 413)
 
     async def _noted(self, id: str, mark: str) -> bool:
         comments = await self._pages(f"/api/v2/tickets/{quote(id, safe='')}/comments", "comments", sort="-created_at")
