@@ -1,16 +1,12 @@
 """How to read the billing accounts: each one's key and address, from the file of hook secrets or the environment."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import yaml
+from activities.settings import secret_of, web_address
 
-from activities.settings import STATE, secret_of, web_address
-
-FILE = "PACTKEEPER_HOOK_SECRETS_FILE"
 KEY = "PACTKEEPER_STRIPE_KEY_"
 URL = "PACTKEEPER_STRIPE_URL_"
 USUAL_URL = "https://api.stripe.com"
@@ -36,23 +32,22 @@ class StripeAccount:
 class BillingSettings:
     """The billing accounts, by name; what the environment says wins over the file."""
 
-    file: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    file: Callable[[], Mapping[str, Mapping[str, str]]] = field(default=dict, repr=False)
+    """`key` and `url` of each account, as the file of hook secrets has them just now."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     connect_seconds: float = 5.0
     total_seconds: float = 20.0
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str], state: Path | None = None) -> Self:
-        """Read the settings; a file that is not there sets nothing.
+    def from_env(cls, environ: Mapping[str, str], file: Callable[[], Mapping[str, Mapping[str, str]]] = dict) -> Self:
+        """The settings, each of them looked at once.
 
         Raises:
             ValueError: one sentence that names the setting, and never a secret.
         """
-        named = environ.get(FILE, "").strip()
-        folder = state or Path(environ.get(STATE, "").strip() or "var")
-        made = cls(_accounts(Path(named) if named else folder / "hook-secrets.yaml"), environ)
-        for account in made.file:
-            if made.file[account].get("key") or made.file[account].get("url"):
+        made = cls(file, environ)
+        for account, told in file().items():
+            if told:
                 made.stripe(account)
         return made
 
@@ -63,7 +58,7 @@ class BillingSettings:
             NoAccount: it has no key.
             ValueError: its key or its address can't be used.
         """
-        told = self.file.get(account, {})
+        told = self.file().get(account, {})
         of_key, of_url = variable(KEY, account), variable(URL, account)
         key = secret_of(self.environ, of_key) or told.get("key", "")
         url = self.environ.get(of_url, "").strip() or told.get("url", "") or USUAL_URL
@@ -81,22 +76,3 @@ class BillingSettings:
 def variable(start: str, account: str) -> str:
     """The variable of an account: `PACTKEEPER_STRIPE_KEY_EU_2` for the key of `eu-2`."""
     return start + re.sub(r"[^A-Z0-9]", "_", account.upper())
-
-
-def _accounts(file: Path) -> dict[str, dict[str, str]]:
-    try:
-        told: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise ValueError(f"{file} can't be read ({error.strerror}); {FILE} names the file of hook secrets") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise ValueError(f"{file} is no YAML; see docs/billing.md") from None
-    stripe = told.get("stripe") if isinstance(told, dict) else None
-    if not isinstance(stripe, dict):
-        return {}
-    return {
-        str(account): {name: text for name in ("key", "url") if isinstance(text := one.get(name), str)}
-        for account, one in stripe.items()
-        if isinstance(one, dict)
-    }

@@ -131,7 +131,8 @@ class Shelf:
     def usable_sources(self) -> tuple[dict[str, Source], dict[str, PolicyFileError]]:
         """Every connected source, one whose file is broken just now as it was last read; and those that were never read."""
         stamp = self._stamp("source")
-        if stamp is None or self._usable is None or self._usable[0] != stamp:
+        # A folder that can't be looked into is not one that is empty.
+        if self._usable is None or stamp not in (None, self._usable[0]):
             before = {} if self._usable is None else self._usable[1]
             there: dict[str, Source] = {}
             broken: dict[str, PolicyFileError] = {}

@@ -27,6 +27,7 @@ from records.policy_faults import dotted, first_fault
 from records.yaml_lines import Path, plain
 from sla.customer import Customer
 from starter.hook_bodies import Refused, parse, raw_body
+from starter.hook_settings import IntakeSettings
 from starter.openapi import TOKEN, answer, body, obj, page, ref
 
 LIMIT: Final = 256 * 1024
@@ -38,11 +39,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CustomersApi:
-    """Needs the records, the policies by which a contract is known, the tokens, and who tells an account."""
+    """Needs the records, the policies by which a contract is known, the tokens in force, and who tells an account."""
 
     store: CustomerStore
     policies: Policies
-    tokens: tuple[str, ...]
+    settings: IntakeSettings
     revise: Callable[[str], Awaitable[object]]
 
     def router(self) -> APIRouter:
@@ -102,7 +103,7 @@ class CustomersApi:
         """Only a token opens these pages; each is compared, so that time tells nothing."""
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         offered = given.strip().encode("utf-8", "replace")
-        known = [hmac.compare_digest(token.encode(), offered) for token in self.tokens]
+        known = [hmac.compare_digest(token.encode(), offered) for token in self.settings.api]
         if scheme.lower() != "bearer" or not any(known):
             said = (
                 "the request has no token that is known here; send Authorization: Bearer TOKEN, see docs/customers.md"

@@ -28,6 +28,7 @@ from sla.signing import BadSignature, Hook, bearer
 from sla.source import Source
 from starter.commands.terminal import from_now
 from starter.hook_bodies import Refused, raw_body
+from starter.hook_settings import IntakeSettings
 from starter.letter_office import NotSeenTo
 from starter.openapi import TEXT, answer, body, obj, one, page, query, refused
 from starter.outcomes import MEANS
@@ -59,10 +60,10 @@ class Office(Protocol):
 
 @dataclass(frozen=True)
 class DeliveriesPage:
-    """Needs the records, the tokens, the connected sources, and where dead letters are seen to."""
+    """Needs the records, the tokens in force, the connected sources, and where dead letters are seen to."""
 
     engine: AsyncEngine
-    tokens: tuple[str, ...]
+    settings: IntakeSettings
     sources: Callable[[], Mapping[str, Source]]
     office: Office
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -106,7 +107,7 @@ class DeliveriesPage:
     async def known(self, request: Request) -> None:
         """Only a token opens it."""
         try:
-            bearer(Hook(request.headers, b"", self.now()), self.tokens)
+            bearer(Hook(request.headers, b"", self.now()), self.settings.api)
         except BadSignature:
             said = (
                 "the request has no token that is known here; send Authorization: Bearer TOKEN, or TOKEN as a password"
@@ -135,7 +136,7 @@ class DeliveriesPage:
 
     def proof(self, id: str) -> str:
         """What a form of ours holds, and nobody else can make."""
-        key = "\n".join(self.tokens).encode()
+        key = "\n".join(self.settings.api).encode()
         return hmac.new(key, f"replay {id}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
     async def _replayed(self, id: str) -> tuple[int, bool, str]:

@@ -1,14 +1,13 @@
 """The front door, put together: the hooks of the connected helpdesks with their log and spool, and who reads their APIs."""
 
 import asyncio
-import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
-from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 
 from activities.ack_links import Links
@@ -31,7 +30,7 @@ from starter.dispatch import TemporalDispatch
 from starter.hook_settings import IntakeSettings
 from starter.kept import Kept
 from starter.letter_office import LetterOffice
-from starter.port import BillingRecords, NotKept
+from starter.port import BillingRecords
 from starter.source_hooks import SourceHooks
 from starter.sources import KINDS, adapter
 from starter.spooler import Spooler
@@ -48,38 +47,35 @@ class Front:
     hooks: SourceHooks
     log: DeliveryLog
     spooler: Spooler
-    states: SourceStore
 
     async def run(self) -> None:
         """Write the log of deliveries, and bring to Temporal what waits in the spool; until it is cancelled."""
-        await asyncio.gather(self.log.run(), self.spooler.run(), self._expect())
-
-    async def _expect(self) -> None:
-        """From now on every connected source is expected to be heard."""
-        with contextlib.suppress(SQLAlchemyError, OSError, NotKept):  # then the reader of its API says so
-            for source in self.hooks.sources().values():
-                await self.states.seen(source.name, source.kind, datetime.now(UTC))
+        await asyncio.gather(self.log.run(), self.spooler.run())
 
 
-def front(client: Client, kept: Kept, settings: IntakeSettings, links: Links | None = None) -> Front:
-    """The web intake with everything it needs; with `links`, the pages to which those of notices lead."""
+def front(
+    client: Client, kept: Kept, settings: IntakeSettings, links: Links | None, alarm: Callable[[str, str], None]
+) -> Front:
+    """The web intake with everything it needs; with `links`, the pages to which those of notices lead.
+
+    `alarm` has somebody told of a subject, once a day.
+    """
     letters = DeadLetterStore(kept.engine)
     dispatch = TemporalDispatch(client, policies=kept.policies)
-    states = SourceStore(kept.engine)
-    log = DeliveryLog(DeliveryStore(kept.engine), states)
+    log = DeliveryLog(DeliveryStore(kept.engine), SourceStore(kept.engine))
     spooler = Spooler(Spool(kept.engine), dispatch)
-    hooks = SourceHooks(dispatch, settings, kept.policies, letters, log, spooler)
-    customers = CustomersApi(kept.customers, kept.policies, settings.api, partial(revise, client))
+    hooks = SourceHooks(dispatch, settings, kept.policies, letters, log, spooler, alarm=alarm)
+    customers = CustomersApi(kept.customers, kept.policies, settings, partial(revise, client))
     standing = StandingApi(customers, dispatch, TemporalAccounts(client))
     billing = BillingRecords(kept.customers, letters)
     office = LetterOffice(letters, kept.customers, dispatch, hooks)
-    deliveries = DeliveriesPage(kept.engine, settings.api, hooks.sources, office)
+    deliveries = DeliveriesPage(kept.engine, settings, hooks.sources, office)
     takes = [] if links is None else [AckPages(links, TemporalTakers(client)).router()]
     app = create_app(
         dispatch, settings, billing=billing, customers=customers, standing=standing, sources=hooks,
         pages=[deliveries.router(), *takes],
     )  # fmt: skip
-    return Front(app, hooks, log, spooler, states)
+    return Front(app, hooks, log, spooler)
 
 
 def readers(client: Client, kept: Kept, settings: IntakeSettings, alarms: Alarms) -> SourceActivities:
@@ -95,8 +91,9 @@ def desk(settings: IntakeSettings, source: Source) -> Helpdesk | None:
     if source.url is None:
         return None
     account = Account(
-        source.url.rstrip("/"), known.user if known else "", known.token if known else "", source.due_field
-    )
+        source.url.rstrip("/"), known.user if known else "", known.token if known else "", source.due_field,
+        source.channels,
+    )  # fmt: skip
     return helpdesk(source.kind, account)
 
 

@@ -1,4 +1,4 @@
-"""Who may send: the secrets of each hook, from a file, and made at the first start where there is none.
+"""Who may send: the secrets of each hook, from a file that is read again when it changes, and made at the first start.
 
 generic:
   acme: [whsec_…, whsec_…]            # several active ones, so that a secret can be changed without a gap
@@ -17,13 +17,15 @@ api: [TOKEN, TOKEN]                   # for the programs that edit customers; se
 """
 
 import base64
+import logging
 import os
 import secrets as chance
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -34,10 +36,14 @@ from starter.hook_signature import key_of
 SECRETS_VARIABLE = "PACTKEEPER_HOOK_SECRETS_FILE"
 BY_NAME = "stripe"
 """The references of a source begin with its name, and these are Stripe's."""
+EVERY: Final = 1.0
+"""Seconds in which it is looked at most once whether the file has changed."""
 Secret = Annotated[str, StringConstraints(min_length=24, max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
 
-
 Signing = Annotated[str, StringConstraints(min_length=20, max_length=200, pattern=r"^[!-~]+$")]
+
+
+_log = logging.getLogger(__name__)
 
 
 class HookSettingError(ValueError):
@@ -56,7 +62,7 @@ class SourceSecrets(BaseModel):
 
 
 class StripeHook(BaseModel):
-    """One account with Stripe: the secrets of its endpoint. How it is read is `activities.billing_settings`' business."""
+    """One account with Stripe: the secrets of its endpoint. What its key and address must be is `activities.billing_settings`' business."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -76,8 +82,8 @@ class _File(BaseModel):
 
 
 @dataclass(frozen=True)
-class IntakeSettings:
-    """The hooks that are open, and the clock that they go by."""
+class Secrets:
+    """What we and each sender know alone: by it the hooks are open."""
 
     generic: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
     """A customer's active keys."""
@@ -89,12 +95,110 @@ class IntakeSettings:
     """The active keys of each generic billing source."""
     api: tuple[str, ...] = field(default=(), repr=False)
     """The active tokens of the API."""
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    file: Path | None = None
+    accounts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """How each account with Stripe is read: its `key`, and its `url`, where they are told."""
 
 
-def read(file: Path) -> IntakeSettings:
-    """The settings in a file.
+class IntakeSettings:
+    """The secrets in force just now, and the clock that the hooks go by.
+
+    A `file` is read again when it has changed; whether it has is looked up at most once a second, by whoever asks. While
+    it is broken or gone, what was read before stays in force.
+    """
+
+    def __init__(
+        self,
+        secrets: Secrets | None = None,
+        *,
+        file: Path | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`secrets` left out: those in the file, if one is given.
+
+        Raises:
+            HookSettingError: the file can't be used; one sentence.
+        """
+        self.file, self.now, self._clock = file, now, clock
+        self.fault: str | None = None
+        """What is wrong with the file just now; one sentence, without a secret in it."""
+        self._looked_at, self._stamp = clock(), None if file is None else _stamp(file)
+        self._secrets = secrets or (Secrets() if file is None else read(file))
+
+    @property
+    def generic(self) -> Mapping[str, tuple[bytes, ...]]:
+        """A customer's active keys."""
+        return self.fresh().generic
+
+    @property
+    def sources(self) -> Mapping[str, SourceSecrets]:
+        """What we and each connected source know alone, by its name."""
+        return self.fresh().sources
+
+    @property
+    def stripe(self) -> Mapping[str, tuple[bytes, ...]]:
+        """The active secrets of each account with Stripe."""
+        return self.fresh().stripe
+
+    @property
+    def billing(self) -> Mapping[str, tuple[bytes, ...]]:
+        """The active keys of each generic billing source."""
+        return self.fresh().billing
+
+    @property
+    def api(self) -> tuple[str, ...]:
+        """The active tokens of the API."""
+        return self.fresh().api
+
+    @property
+    def accounts(self) -> Mapping[str, Mapping[str, str]]:
+        """How each account with Stripe is read."""
+        return self.fresh().accounts
+
+    def fresh(self) -> Secrets:
+        """All that is in force."""
+        if self.file is not None and self._clock() - self._looked_at >= EVERY:
+            self._looked_at = self._clock()
+            stamp = _stamp(self.file)
+            # What was broken is tried again, changed or not: its rights alone may have been put right.
+            if stamp != self._stamp or self.fault is not None:
+                self._stamp = stamp
+                self._read(self.file, empty=stamp is not None and stamp.size == 0)
+        return self._secrets
+
+    def _read(self, file: Path, *, empty: bool) -> None:
+        try:
+            if empty:  # Somebody may be about to write it.
+                raise HookSettingError(f"{file} is empty; write {{}} into it to shut all hooks")
+            self._secrets = read(file)
+        except HookSettingError as error:
+            if str(error) != self.fault:
+                _log.error("%s; until it is put right, what was read before stays in force", error)
+            self.fault = str(error)
+        else:
+            self.fault = None
+            _log.info("the secrets of the hooks are read anew, from %s", file)
+
+
+class _Stamp(NamedTuple):
+    """What changes when a file does."""
+
+    changed_ns: int
+    size: int
+    file: int
+    """Which file it is: one that is put in the place of another has another number."""
+
+
+def _stamp(file: Path) -> _Stamp | None:
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    return _Stamp(stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+def read(file: Path) -> Secrets:
+    """The secrets in a file, as it is just now.
 
     Raises:
         HookSettingError: one sentence.
@@ -105,7 +209,7 @@ def read(file: Path) -> IntakeSettings:
         raise HookSettingError(
             f"{file} can't be read ({error.strerror}); {SECRETS_VARIABLE} names the file of hook secrets"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise HookSettingError(
             f"{file} is no YAML; it holds `generic:`, `stripe:`, `billing:`, `sources:` and `api:`"
         ) from None
@@ -125,7 +229,8 @@ def read(file: Path) -> IntakeSettings:
     except ValueError as error:
         raise HookSettingError(f"{file}: {error}") from None
     stripe = {name: tuple(secret.encode() for secret in hook.secrets) for name, hook in made.stripe.items()}
-    return IntakeSettings(keys, made.sources, stripe, billing, made.api, file=file)
+    accounts = {name: hook.model_dump(include={"key", "url"}, exclude_none=True) for name, hook in made.stripe.items()}
+    return Secrets(keys, made.sources, stripe, billing, made.api, accounts)
 
 
 def ensure(state: Path, customers: list[str], sources: list[str]) -> IntakeSettings:
@@ -151,7 +256,7 @@ def ensure(state: Path, customers: list[str], sources: list[str]) -> IntakeSetti
                 "# Stripe and other billing systems have their places here, too: see docs/billing.md.\n"
             )
             yaml.safe_dump(made, out, sort_keys=False)
-    return read(file)
+    return IntakeSettings(file=file)
 
 
 def new_secret() -> str:

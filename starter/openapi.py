@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from sla.customer import Customer
 from sla.events import INCIDENT_EVENTS, ContractTerminated, Event, PaymentCurrent, PaymentLapsed
+from starter.crowd import COUNTED
 
 Schema = dict[str, Any]
 JSON, HTML, PLAIN = "application/json", "text/html", "text/plain"
@@ -36,6 +37,7 @@ _REFUSED: Final[Mapping[int, str]] = {
     413: "The body is too large.",
     415: "The body is compressed; its bytes are to come as they are.",
     422: "A field is unknown, missing, or holds what it may not; `path` says which.",
+    429: "As many requests are being worked on as may be at a time; send the same again.",
     503: "Temporal, the worker or the database does not answer just now; send the same again.",
 }
 WITH_BODY: Final = (400, 408, 413, 415)
@@ -97,7 +99,7 @@ def taken(**more: Schema) -> Schema:
 
 def refused(status: int) -> Schema:
     """The answer of a refusal."""
-    headers = {401: {}, 503: {"headers": _RETRY}}.get(status, {})
+    headers = {429: {"headers": _RETRY}, 503: {"headers": _RETRY}}.get(status, {})
     return answer(_REFUSED[status], ref("Refusal")) | headers
 
 
@@ -156,10 +158,11 @@ class Intake(FastAPI):
         """The schema, made once."""
         if self.openapi_schema is None:
             made = super().openapi()
-            for operation in (one for path in made["paths"].values() for one in path.values()):
+            for path, operation in ((path, one) for path, page in made["paths"].items() for one in page.values()):
+                crowded = {"429": refused(429)} if path.startswith(COUNTED) else {}
                 operation["responses"] = {
                     status: given
-                    for status, given in sorted(operation["responses"].items())
+                    for status, given in sorted((operation["responses"] | crowded).items())
                     if given["description"] not in _NOT_OURS
                 }
                 for given in operation["responses"].values():

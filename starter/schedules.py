@@ -1,7 +1,7 @@
-"""What happens by the clock: the reconciler, on a Temporal Schedule."""
+"""What happens by the clock, on Temporal Schedules: the reconciler, the sweep of notices, the reading of helpdesks."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -26,6 +26,8 @@ from sla.source import Source
 from starter.home import SettingError
 
 RECONCILE_ID: Final = "reconcile-billing"
+SWEEP_ID: Final = "sweep-notices"
+SWEEP_EVERY: Final = timedelta(minutes=10)
 SOURCE_ID: Final = "read-source-"
 VARIABLE: Final = "PACTKEEPER_RECONCILE_MINUTES"
 USUAL: Final = 10
@@ -57,23 +59,27 @@ async def ensure_schedule(
     await _ensure(client, RECONCILE_ID, _schedule(often, task_queue) if often else None)
 
 
+async def ensure_sweep_schedule(client: Client, *, task_queue: str = names.TASK_QUEUE) -> None:
+    """See to it that what a worker put off and did not live to send is sent all the same; doing it again changes nothing."""
+    await _ensure(client, SWEEP_ID, _sweep_schedule(task_queue))
+
+
 async def ensure_source_schedules(
-    client: Client, sources: Iterable[Source] | None, *, task_queue: str = names.TASK_QUEUE
+    client: Client, sources: Iterable[Source], unread: Collection[str] = (), *, task_queue: str = names.TASK_QUEUE
 ) -> None:
     """See to it that every connected helpdesk is read as often as its file says, and none that is there no more.
 
     One without an API, or that is never to be read, is looked at every hour, for the alarm of a source that has gone quiet.
-    None: nobody knows which there are, and all schedules stay as they are.
+    Those of `unread`, whose files nobody could read yet, stay as they are.
     """
-    if sources is None:
-        return
     wanted: dict[str, Schedule] = {}
     for source in sources:
         often = source.reconcile_minutes if source.url is not None else 0
         if often or source.quiet_hours:
             wanted[f"{SOURCE_ID}{source.name}"] = _source_schedule(source, timedelta(minutes=often or 60), task_queue)
     async for known in await client.list_schedules():
-        if known.id.startswith(SOURCE_ID) and known.id not in wanted:
+        name = known.id.removeprefix(SOURCE_ID)
+        if known.id.startswith(SOURCE_ID) and known.id not in wanted and name not in unread:
             await _ensure(client, known.id, None)
     for id, schedule in wanted.items():
         await _ensure(client, id, schedule)
@@ -131,6 +137,19 @@ def _schedule(often: timedelta, task_queue: str) -> Schedule:
         # One that could not start while the server was down is not made up for: the next one reads all the same.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
         state=ScheduleState(note="a webhook that never came is made good by asking"),
+    )
+
+
+def _sweep_schedule(task_queue: str) -> Schedule:
+    action = ScheduleActionStartWorkflow(
+        names.SWEEP_WORKFLOW, id=SWEEP_ID, task_queue=task_queue, execution_timeout=timedelta(hours=1),
+        static_summary="send what was put by and nobody came for",
+    )  # fmt: skip
+    return Schedule(
+        action=action,
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=SWEEP_EVERY)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+        state=ScheduleState(note="a notice that was put off outlives the worker that was to send it"),
     )
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping
@@ -21,27 +20,28 @@ from activities.billing_settings import BillingSettings
 from activities.courier import Courier
 from activities.policies import Policies
 from activities.settings import CourierSettings
+from activities.stand_in import StandIn
 from records.bundles import BundleStore
 from records.customer_files import Seeded
 from records.sent import SentStore
 from records.shelf import PolicyFileError
+from records.sources import SourceStore
 from records.threads import ThreadStore
-from sla.source import Source
 from starter import web_note
 from starter.embedded import EmbeddedServer
 from starter.front import desk, front, readers
 from starter.home import Home
 from starter.hook_settings import IntakeSettings, ensure
 from starter.kept import Kept, prepare_records, recorded, setting
-from starter.schedules import ensure_schedule, ensure_source_schedules
+from starter.lookout import Lookout
+from starter.outcry import Outcry
+from starter.schedules import ensure_schedule, ensure_sweep_schedule
 from starter.state_dir import ServerError
 from starter.web_server import WebServer
 from worker.alarms import Alarms
 from worker.build import Workers, build_worker
 from worker.teller import LiveTeller
 from worker.writing import Writer
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +74,32 @@ async def up(home: Home, ports: Ports, ready: Callable[[Running], None]) -> None
         ServerError: a part can't start, or ended by itself.
         SettingError: a setting can't be used.
     """
-    settings, billing = channels(home), billing_accounts(home)
+    settings = channels(home)
     server = EmbeddedServer(home.state, port=ports.temporal, ui_port=ports.ui, search_attributes=ALL_KEYS)
     async with recorded(home) as kept:
         hooks = intake(home, kept.policies)
+        billing = billing_accounts(hooks)
         async with server:
             seeded = await prepare_records(home)
             await kept.read()
             client = await Client.connect(server.target, data_converter=pydantic_data_converter)
             await ensure_schedule(client)
-            await ensure_source_schedules(client, connected(kept.policies))
-            door = front(client, kept, hooks, ack_links(home))
+            await ensure_sweep_schedule(client)
+            sends = courier(home, kept, settings)
+            outcry = Outcry(Alarms(kept.policies, sends).tell)
+            lookout = Lookout(client, kept.policies, hooks, SourceStore(kept.engine), outcry.say)
+            door = front(client, kept, hooks, ack_links(home), outcry.say)
             web = WebServer(door.app, port=ports.web)
             web_note.leave(home, web.url)
-            worker = working(home, client, kept, settings, billing, hooks)
+            worker = working(home, client, kept, sends, billing, hooks)
             running = Running(home, server.target, server.ui_url, web.url, hooks.file or home.state, seeded)
             parts = {
                 "the Temporal server": server.wait(),
                 "the worker": worker.run(),
                 "the web intake": web.run(),
                 "the log of deliveries": door.run(),
+                "the look-out for files that change": lookout.run(),
+                "the alarms": outcry.run(),
             }
             telling = asyncio.create_task(_tell(web, lambda: ready(running)))
             try:
@@ -118,16 +124,7 @@ def intake(home: Home, policies: Policies) -> IntakeSettings:
     except PolicyFileError:
         customers = []
     with setting():
-        return ensure(home.state, customers, [source.name for source in connected(policies) or ()])
-
-
-def connected(policies: Policies) -> list[Source] | None:
-    """The connected helpdesks; None where their files can't be read, so that nobody takes them for taken away."""
-    try:
-        return list(policies.shelf.sources().values())
-    except PolicyFileError as error:
-        _log.error("the files of the sources can't be used: %s", error.sentences[0])
-        return None
+        return ensure(home.state, customers, list(policies.shelf.usable_sources()[0]))
 
 
 def channels(home: Home) -> CourierSettings:
@@ -140,14 +137,14 @@ def channels(home: Home) -> CourierSettings:
         return replace(CourierSettings.from_env(os.environ), state=home.state)
 
 
-def billing_accounts(home: Home) -> BillingSettings:
+def billing_accounts(hooks: IntakeSettings) -> BillingSettings:
     """Which billing accounts are read here.
 
     Raises:
         SettingError: one of their settings can't be used.
     """
     with setting():
-        return BillingSettings.from_env(os.environ, home.state)
+        return BillingSettings.from_env(os.environ, lambda: hooks.accounts)
 
 
 def ack_links(home: Home) -> Links | None:
@@ -160,16 +157,24 @@ def ack_links(home: Home) -> Links | None:
         return Links.here(os.environ, home.state)
 
 
+def courier(home: Home, kept: Kept, settings: CourierSettings) -> Courier:
+    """Who sends messages, and remembers in the records that they went out.
+
+    Raises:
+        SettingError: a setting of the links in them can't be used.
+    """
+    stand_in = StandIn(kept.policies, ack_links(home))
+    return Courier(settings, SentStore(kept.engine), threads=ThreadStore(kept.engine), stand_in=stand_in)
+
+
 def working(
-    home: Home, client: Client, kept: Kept, settings: CourierSettings, accounts: BillingSettings, hooks: IntakeSettings
+    home: Home, client: Client, kept: Kept, sends: Courier, accounts: BillingSettings, hooks: IntakeSettings
 ) -> Workers:
     """A worker with everything it needs, not yet running."""
-    sent = SentStore(kept.engine)
-    courier = Courier(settings, sent, threads=ThreadStore(kept.engine))
-    writer = Writer(kept.policies, partial(desk, hooks), sent)
-    teller = LiveTeller(kept.policies, courier, BundleStore(kept.engine), links=ack_links(home), writer=writer)
+    writer = Writer(kept.policies, partial(desk, hooks), SentStore(kept.engine))
+    teller = LiveTeller(kept.policies, sends, BundleStore(kept.engine), links=ack_links(home), writer=writer)
     money = BillingActivities(kept.policies, client, accounts)
-    desks = readers(client, kept, hooks, Alarms(kept.policies, courier))
+    desks = readers(client, kept, hooks, Alarms(kept.policies, sends))
     return build_worker(client, kept.policies, teller, billing=money, sources=desks, begin=teller.resume)
 
 

@@ -1,5 +1,6 @@
 """The way in of a source, tried: a signed sample goes where its deliveries go, and what would be made of it is shown."""
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from starter.commands.customers_here import prepared
 from starter.commands.terminal import moment
 from starter.findings import Finding
 from starter.home import Home
-from starter.hook_settings import SourceSecrets
+from starter.hook_settings import EVERY, SourceSecrets
 from starter.kept import recorded
 from starter.samples import Sample, sample
 from starter.source_hooks import TEST
@@ -37,8 +38,12 @@ async def way_in(home: Home, told: Source, kept: SourceSecrets, web: str) -> lis
     secret = kept.secrets[0]
     made = sample(told, secret, datetime.now(UTC))
     place, shown = (secret, "…") if how.secret_in_path else (told.name, told.name)
+    send = partial(ask, "POST", f"{web}/hooks/{told.kind}/{place}", made.raw, {**made.headers, TEST: "1"})
     try:
-        reply = await ask("POST", f"{web}/hooks/{told.kind}/{place}", made.raw, {**made.headers, TEST: "1"})
+        reply = await send()
+        if reply.status == 401:  # A secret that was put in this very moment is known there a moment later.
+            await asyncio.sleep(EVERY)
+            reply = await send()
     except Silent as silence:
         do = "start it with `pactkeeper up` or `pactkeeper web`, or say where it is: --web URL"
         fields = tuple(_fields(_alone(how, told, made)))
@@ -69,7 +74,7 @@ async def way_in(home: Home, told: Source, kept: SourceSecrets, web: str) -> lis
 
 def _refused(line: "partial[Finding]", status: int, answer: Mapping[str, Any], where: str) -> Finding:
     if status in (401, 404):
-        do = "start the web intake again, so that it reads its secrets and sources anew; is it this installation's?"
+        do = "is it this installation's, with the same policies and secrets? Its log says which file it can't read, if any"
         return line("failure", f"our own signed sample is refused at {where} ({status})", do)
     if status == 200:
         return line("failure", f"what answers at {where} does not know samples", "is it Pactkeeper, of this version?")

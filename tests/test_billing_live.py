@@ -37,7 +37,7 @@ from sla.events import AccountDelivery, Delivery, Opened, PaymentCurrent, Paymen
 from starter.dispatch import TemporalDispatch
 from starter.embedded import EmbeddedServer
 from starter.engines import Silent
-from starter.hook_settings import IntakeSettings
+from starter.hook_settings import IntakeSettings, Secrets
 from starter.port import BillingRecords
 from starter.schedules import RECONCILE_ID, ensure_schedule
 from starter.web import create_app
@@ -213,9 +213,9 @@ async def running(client: Client, engine: AsyncEngine, peer: StripePeer) -> Asyn
     # The cache asks once a second; here every second is a hundred, and what a test just wrote is seen.
     policies = Policies(records=CustomerCache(customers, clock=lambda: loop.time() * 100))
     queue = f"billing-{uuid.uuid4().hex[:6]}"
-    hooks = IntakeSettings(stripe={"main": (SECRET.encode(),)})
+    hooks = IntakeSettings(Secrets(stripe={"main": (SECRET.encode(),)}))
     app = create_app(TemporalDispatch(client, queue), hooks, billing=BillingRecords(customers, letters))
-    billing = BillingActivities(policies, client, BillingSettings({"main": {"key": KEY, "url": peer.base}}))
+    billing = BillingActivities(policies, client, BillingSettings(lambda: {"main": {"key": KEY, "url": peer.base}}))
     async with build_worker(client, policies, Silent(), task_queue=queue, billing=billing), served(app) as address:
         yield Office(peer, client, queue, customers, letters, policies, f"{address}/hooks/stripe/main")
 

@@ -22,7 +22,7 @@ from records.shelf import Shelf
 from sla.customer import Customer
 from sla.source import Source
 from starter.customers_api import LIMIT, CustomersApi
-from starter.hook_settings import HookSettingError, IntakeSettings, SourceSecrets, ensure, read
+from starter.hook_settings import HookSettingError, IntakeSettings, Secrets, SourceSecrets, ensure, read
 from starter.source_hooks import SourceHooks
 from starter.web import create_app
 from tests.customers import ACME, BOLT, CUSTOMERS
@@ -42,9 +42,11 @@ class Api:
         self.down: Exception | None = None
         self.taken = Taken()
         policies = Policies(Shelf(ROOT / "policies"), records=CustomerCache(self.store))
-        hooks = IntakeSettings(sources={"desk": SourceSecrets(secrets=(DESK,))}, now=lambda: HEARD)
+        hooks = IntakeSettings(
+            Secrets(sources={"desk": SourceSecrets(secrets=(DESK,))}, api=(OTHER, TOKEN)), now=lambda: HEARD
+        )
         desk = {"desk": Source(name="desk", kind="django-helpdesk")}
-        customers = CustomersApi(self.store, policies, (OTHER, TOKEN), self.revise)
+        customers = CustomersApi(self.store, policies, hooks, self.revise)
         sources = SourceHooks(self.taken, hooks, policies, only=desk)
         app = create_app(self.taken, hooks, customers=customers, sources=sources)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -131,7 +133,7 @@ async def test_only_a_token_opens_the_pages(api: Api) -> None:
 
 @ON_SQLITE
 async def test_without_a_token_set_up_nobody_enters(engine: AsyncEngine) -> None:
-    customers = CustomersApi(CustomerStore(engine), Policies(), (), nobody_told)
+    customers = CustomersApi(CustomerStore(engine), Policies(), IntakeSettings(), nobody_told)
     transport = httpx.ASGITransport(create_app(Taken(), IntakeSettings(), customers=customers))
     async with httpx.AsyncClient(transport=transport, base_url="http://intake") as http:
         for token in ("", " ", "None"):

@@ -19,7 +19,7 @@ from records.sources import SourceStore
 from records.spool import Spool, Spooled
 from sla.source import Source
 from starter.deliveries_page import DeliveriesPage
-from starter.hook_settings import IntakeSettings
+from starter.hook_settings import IntakeSettings, Secrets
 from starter.letter_office import NotSeenTo
 from starter.outcomes import MEANS
 from starter.port import NotKept, Unavailable
@@ -46,7 +46,7 @@ class Asked:
         self.engine, self.replayed = engine, list[str]()
         self.fault: Exception | None = None
         self.sources_fault: Exception | None = None
-        self.page = DeliveriesPage(engine, (OTHER, TOKEN), self.sources, self, lambda: NOW)
+        self.page = DeliveriesPage(engine, IntakeSettings(Secrets(api=(OTHER, TOKEN))), self.sources, self, lambda: NOW)
         app = create_app(Taken(), IntakeSettings(), pages=[self.page.router()])  # type: ignore[arg-type]
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://intake")
@@ -181,7 +181,7 @@ async def test_without_a_token_nothing_is_shown_or_done(asked: Asked, headers: d
 
 @ON_SQLITE
 async def test_without_any_token_set_up_nobody_is_let_in(asked: Asked) -> None:
-    page = DeliveriesPage(asked.engine, (), asked.sources, asked)
+    page = DeliveriesPage(asked.engine, IntakeSettings(), asked.sources, asked)
     app = create_app(Taken(), IntakeSettings(), pages=[page.router()])  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as http:
         assert (await http.get("/deliveries", auth=("", ""))).status_code == 401
@@ -254,6 +254,7 @@ async def test_sources_whose_files_are_broken_hide_nothing_else(asked: Asked) ->
     assert page.status_code == 200
     assert "✗ the files of the sources can't be used" in texts(page)
     assert len(rows(page)) == len(MEANS)
+    assert "no file any more" not in texts(page), "which have one is not known just now"
 
 
 @ON_SQLITE

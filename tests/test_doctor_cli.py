@@ -114,16 +114,31 @@ def test_it_says_what_is_nobodys_what_is_ignored_and_which_priority_nobody_knows
     assert "`priorities: {urgent: P4}`" in shown
 
 
-def test_a_secret_that_the_running_intake_has_not_read_yet_is_told_of(say: Say, up: Up) -> None:
-    kept = up.folder / "hook-secrets.yaml"
+def test_a_source_and_a_secret_that_came_since_are_taken_by_what_runs_already(say: Say, up: Up) -> None:
+    kept, files = up.folder / "hook-secrets.yaml", up.folder.parent / "policies" / "sources"
     before = kept.read_text()
-    kept.write_text(before.replace(f"[{SECRET}-support]", "[another-secret-that-came-since]"))
+    kept.write_text(
+        before.replace(f"[{SECRET}-support]", "[another-secret-that-came-since]")
+        + "  late: {secrets: [a-secret-of-a-source-that-came-since]}\n"
+    )
+    (files / "late.yaml").write_text("name: late\nkind: jira\ncustomer: acme\n")
     try:
-        shown = say("support", fails=1)
+        assert "✓ way in" in say("support")
+        assert "✓ way in" in say("late")
     finally:
+        (files / "late.yaml").unlink()
         kept.write_text(before)
+
+
+def test_a_secret_that_the_intake_does_not_know_is_told_of(
+    say: Say, up: Up, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = tmp_path / "secrets.yaml"
+    other.write_text("sources: {support: {secrets: [another-secret-of-another-file]}}\n")
+    monkeypatch.setenv("PACTKEEPER_HOOK_SECRETS_FILE", str(other))
+    shown = say("support", fails=1)
     assert "✗ way in" in shown
-    assert "/hooks/jira/support (401)\n  → start the web intake again" in shown
+    assert "/hooks/jira/support (401)\n  → is it this installation's, with the same policies and secrets?" in shown
     assert "another-secret" not in shown
 
 

@@ -22,7 +22,7 @@ from sla.source import Source
 from starter.dispatch import TemporalDispatch
 from starter.embedded import EmbeddedServer
 from starter.engines import Silent
-from starter.hook_settings import IntakeSettings, SourceSecrets
+from starter.hook_settings import IntakeSettings, Secrets, SourceSecrets
 from starter.source_hooks import SourceHooks
 from starter.web import create_app
 from tests.peers.helpdesk import CRITICAL, DANA, RESOLVED, HelpdeskPeer
@@ -57,7 +57,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[tuple[HelpdeskPeer, Callable[[in
     async with EmbeddedServer(tmp_path / "state", search_attributes=ALL_KEYS) as temporal:
         client = await Client.connect(temporal.target, data_converter=pydantic_data_converter)
         queue = f"main-job-{uuid.uuid4().hex[:6]}"
-        settings = IntakeSettings(sources={"desk": SourceSecrets(secrets=(SECRET,))})
+        settings = IntakeSettings(Secrets(sources={"desk": SourceSecrets(secrets=(SECRET,))}))
         connected = {"desk": Source(name="desk", kind="django-helpdesk", customer="acme")}
         dispatch, policies = TemporalDispatch(client, queue), Policies(only=only)
         app = create_app(dispatch, settings, sources=SourceHooks(dispatch, settings, policies, only=connected))

@@ -38,7 +38,7 @@ from starter.ack_page import AckPages
 from starter.customers_api import CustomersApi
 from starter.deliveries_page import DeliveriesPage
 from starter.delivery_log import DeliveryLog
-from starter.hook_settings import IntakeSettings, SourceSecrets
+from starter.hook_settings import IntakeSettings, Secrets, SourceSecrets
 from starter.hook_signature import key_of
 from starter.letter_office import LetterOffice
 from starter.port import BillingRecords, Unavailable
@@ -121,19 +121,21 @@ def app(url: str, behind: Behind) -> FastAPI:
     store, letters = CustomerStore(engine), DeadLetterStore(engine)
     policies = Policies(Shelf(ROOT / "policies"), records=CustomerCache(store))
     settings = IntakeSettings(
-        {"acme": (key_of(SECRET),)},
-        {kind: SourceSecrets(secrets=(WORD,)) for kind in KINDS},
-        {"main": (SECRET.encode(),)},
-        {"erp": (key_of(SECRET),)},
-        (TOKEN,),
-        lambda: NOW,
+        Secrets(
+            {"acme": (key_of(SECRET),)},
+            {kind: SourceSecrets(secrets=(WORD,)) for kind in KINDS},
+            {"main": (SECRET.encode(),)},
+            {"erp": (key_of(SECRET),)},
+            (TOKEN,),
+        ),
+        now=lambda: NOW,
     )
     sources = {kind: Source(name=kind, kind=kind) for kind in KINDS}
     log = DeliveryLog(DeliveryStore(engine), SourceStore(engine))
     hooks = SourceHooks(behind, settings, policies, letters, log, Spooler(Spool(engine), behind), only=sources)
-    customers = CustomersApi(store, policies, (TOKEN,), behind.revise)
+    customers = CustomersApi(store, policies, settings, behind.revise)
     office = LetterOffice(letters, store, behind, hooks)
-    deliveries = DeliveriesPage(engine, (TOKEN,), lambda: sources, office, lambda: NOW)
+    deliveries = DeliveriesPage(engine, settings, lambda: sources, office, lambda: NOW)
     made = create_app(
         behind, settings, billing=BillingRecords(store, letters), customers=customers, sources=hooks,
         standing=StandingApi(customers, behind, behind, lambda: NOW),

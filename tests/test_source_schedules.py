@@ -6,14 +6,10 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from temporalio.client import Schedule, ScheduleAlreadyRunningError
 
-from activities.policies import Policies
-from records.shelf import PolicyFileError
 from sla.source import Source
 from starter.schedules import ensure_source_schedules
-from starter.up import connected
 
 
 @dataclass
@@ -61,14 +57,7 @@ async def test_each_is_read_as_often_as_its_file_says_and_not_once_it_is_gone() 
     assert every(temporal.kept["read-source-mails"]) == timedelta(hours=1)
 
 
-async def test_a_file_that_somebody_broke_takes_no_schedule_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    policies = Policies()
-
-    def broken() -> None:
-        raise PolicyFileError(["policies/sources/desk.yaml:1: it is no YAML"])
-
-    monkeypatch.setattr(policies.shelf, "sources", broken)
-    assert connected(policies) is None
-    temporal = Temporal({"read-source-desk": None})
-    await ensure_source_schedules(temporal, connected(policies))  # type: ignore[arg-type]
+async def test_one_whose_file_nobody_could_read_yet_stays_as_it_is() -> None:
+    temporal = Temporal({"read-source-desk": None, "read-source-gone": None})
+    await ensure_source_schedules(temporal, [], ["desk"])  # type: ignore[arg-type]
     assert list(temporal.kept) == ["read-source-desk"]

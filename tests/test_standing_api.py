@@ -22,7 +22,7 @@ from records.shelf import Shelf
 from sla.customer import ContractLine, Customer
 from starter.accounts import NoAccount, RefusedDecision
 from starter.customers_api import CustomersApi
-from starter.hook_settings import IntakeSettings
+from starter.hook_settings import IntakeSettings, Secrets
 from starter.port import Unavailable
 from starter.standing_api import LIMIT, Decided, StandingApi
 from starter.web import create_app
@@ -64,9 +64,10 @@ class Api:
     def __init__(self, engine: AsyncEngine) -> None:
         self.store, self.books, self.taken = CustomerStore(engine), Books(), Taken()
         policies = Policies(Shelf(ROOT / "policies"), records=CustomerCache(self.store))
-        customers = CustomersApi(self.store, policies, (TOKEN,), self.revise)
+        settings = IntakeSettings(Secrets(api=(TOKEN,)), now=lambda: NOW)
+        customers = CustomersApi(self.store, policies, settings, self.revise)
         standing = StandingApi(customers, self.taken, self.books, lambda: NOW)
-        app = create_app(self.taken, IntakeSettings(now=lambda: NOW), customers=customers, standing=standing)
+        app = create_app(self.taken, settings, customers=customers, standing=standing)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://intake")
 

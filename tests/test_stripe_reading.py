@@ -23,6 +23,7 @@ from activities.calls import BillingRead, Outstanding, ReadBilling, Reconcile, R
 from activities.policies import Policies
 from activities.stripe import VERSION
 from sla.customer import BillingLink, ContractLine, Customer
+from starter.hook_settings import EVERY, IntakeSettings
 
 KEY = "rk_test_that_nobody_may_see"
 LINK = BillingLink(customer="cus_1")
@@ -86,7 +87,7 @@ def stub() -> Iterator[Stub]:
 
 async def activities(stub: Stub, *customers: Customer, url: str | None = None, seconds: float = 5) -> BillingActivities:
     client = await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)
-    settings = BillingSettings({"main": {"key": KEY, "url": url or stub.url}}, {}, seconds, seconds)
+    settings = BillingSettings(lambda: {"main": {"key": KEY, "url": url or stub.url}}, {}, seconds, seconds)
     return BillingActivities(Policies(only={one.id: one for one in customers or [ACME]}), client, settings)
 
 
@@ -294,7 +295,9 @@ async def test_the_reconciler_goes_on_where_it_was(stub: Stub) -> None:
 
 def test_the_environment_wins_over_the_file_and_nothing_tells_a_key(tmp_path: Path) -> None:
     (tmp_path / "hook-secrets.yaml").write_text("stripe: {main: {key: rk_live_of_the_file, secrets: []}, eu-2: {}}\n")
-    plain = BillingSettings.from_env({}, tmp_path)
+    seconds = [0.0]
+    hooks = IntakeSettings(file=tmp_path / "hook-secrets.yaml", clock=lambda: seconds[0])
+    plain = BillingSettings.from_env({}, lambda: hooks.accounts)
     assert (plain.stripe("main").key, plain.stripe("main").url) == ("rk_live_of_the_file", USUAL_URL)
     (tmp_path / "key").write_text("rk_live_of_a_secret_file\n")
     environ = {
@@ -302,12 +305,15 @@ def test_the_environment_wins_over_the_file_and_nothing_tells_a_key(tmp_path: Pa
         "PACTKEEPER_STRIPE_URL_MAIN": "http://127.0.0.1:8420/",
         "PACTKEEPER_STRIPE_KEY_EU_2_FILE": str(tmp_path / "key"),
     }
-    set_ = BillingSettings.from_env(environ, tmp_path)
+    set_ = BillingSettings.from_env(environ, lambda: hooks.accounts)
     assert (set_.stripe("main").key, set_.stripe("main").url) == ("rk_live_of_the_environment", "http://127.0.0.1:8420")
     assert set_.stripe("eu-2").key == "rk_live_of_a_secret_file"
     assert "rk_" not in repr(plain) + repr(set_) + repr(set_.stripe("main"))
     with pytest.raises(NoAccount, match="PACTKEEPER_STRIPE_KEY_OTHER"):
         plain.stripe("other")
+    (tmp_path / "hook-secrets.yaml").write_text("stripe: {main: {key: rk_live_of_later_on}}\n")
+    seconds[0] += EVERY
+    assert plain.stripe("main").key == "rk_live_of_later_on"
 
 
 @pytest.mark.parametrize(
@@ -322,10 +328,6 @@ def test_the_environment_wins_over_the_file_and_nothing_tells_a_key(tmp_path: Pa
 def test_a_setting_that_cannot_be_used_is_refused_without_its_value(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "hook-secrets.yaml").write_text(text)
     with pytest.raises(ValueError, match=says) as told:
-        BillingSettings.from_env({}, tmp_path)
+        BillingSettings.from_env({}, lambda: IntakeSettings(file=tmp_path / "hook-secrets.yaml").accounts)
     assert "two words" not in str(told.value)
     assert "rk_live" not in str(told.value)
-
-
-def test_no_file_sets_nothing(tmp_path: Path) -> None:
-    assert BillingSettings.from_env({}, tmp_path).file == {}

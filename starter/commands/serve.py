@@ -94,25 +94,38 @@ def worker() -> None:
 
     Example: TEMPORAL_ADDRESS=temporal:7233 pactkeeper worker
     """
+    from records.sources import SourceStore
     from starter import logs
     from starter.connect import connect
     from starter.kept import read_here, recorded
-    from starter.up import billing_accounts, channels, first_to_end, intake, until_stopped, working
+    from starter.lookout import Lookout
+    from starter.outcry import Outcry
+    from starter.up import billing_accounts, channels, courier, first_to_end, intake, until_stopped, working
+    from worker.alarms import Alarms
 
     home = Home.here()
     logs.write_to(None)
 
     async def run() -> None:
-        settings, accounts = channels(home), billing_accounts(home)
+        settings = channels(home)
         async with recorded(home) as kept:
             hooks = intake(home, kept.policies)
+            accounts = billing_accounts(hooks)
             client = await connect(home)
             await read_here(home, kept)
-            ready = working(home, client, kept, settings, accounts, hooks)
+            sends = courier(home, kept, settings)
+            outcry = Outcry(Alarms(kept.policies, sends).tell)
+            lookout = Lookout(client, kept.policies, hooks, SourceStore(kept.engine), outcry.say)
+            ready = working(home, client, kept, sends, accounts, hooks)
             terminal.note(
                 f"The worker asks {client.service_client.config.target_host} for tasks of {ready.task_queue}."
             )
-            await first_to_end(home, {"the worker": ready.run()})
+            parts = {
+                "the worker": ready.run(),
+                "the look-out for files that change": lookout.run(),
+                "the alarms": outcry.run(),
+            }
+            await first_to_end(home, parts)
 
     until_stopped(run)
 
@@ -129,24 +142,33 @@ def web(
     from starter.connect import connect
     from starter.front import front
     from starter.kept import read_here, recorded
-    from starter.up import ack_links, first_to_end, intake, until_stopped
+    from starter.outcry import Outcry
+    from starter.up import ack_links, channels, courier, first_to_end, intake, until_stopped
     from starter.web_server import WebServer
+    from worker.alarms import Alarms
 
     home = Home.here()
     logs.write_to(None)
 
     async def run() -> None:
+        settings = channels(home)
         async with recorded(home) as kept:
             hooks = intake(home, kept.policies)
             client = await connect(home)
             await read_here(home, kept)
-            door = front(client, kept, hooks, ack_links(home))
+            outcry = Outcry(Alarms(kept.policies, courier(home, kept, settings)).tell)
+            door = front(client, kept, hooks, ack_links(home), outcry.say)
             ready = WebServer(door.app, host, port)
             web_note.leave(home, ready.url)
             terminal.note(
                 f"The web intake listens at {ready.url}, for Temporal at {client.service_client.config.target_host}."
             )
-            await first_to_end(home, {"the web intake": ready.run(), "the log of deliveries": door.run()})
+            parts = {
+                "the web intake": ready.run(),
+                "the log of deliveries": door.run(),
+                "the alarms": outcry.run(),
+            }
+            await first_to_end(home, parts)
 
     until_stopped(run)
 
@@ -161,12 +183,10 @@ def setup() -> None:
     import asyncio
 
     from activities.attributes import ALL_KEYS
-    from activities.policies import Policies
     from starter.connect import connect
     from starter.kept import prepare_records
-    from starter.schedules import ensure_schedule, ensure_source_schedules
+    from starter.schedules import ensure_schedule, ensure_sweep_schedule
     from starter.search_attributes import register
-    from starter.up import connected
 
     home = Home.here()
 
@@ -174,7 +194,7 @@ def setup() -> None:
         client = await connect(home)
         await register(client, ALL_KEYS)
         await ensure_schedule(client)
-        await ensure_source_schedules(client, connected(Policies()))
+        await ensure_sweep_schedule(client)
         return client.service_client.config.target_host, await prepare_records(home)
 
     where, seeded = asyncio.run(prepare())
