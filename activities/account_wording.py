@@ -40,6 +40,8 @@ class Line(BaseModel):
     contract: str = ""
     offset_minutes: int | None = None
     to_customer: bool = False
+    quiet_until: AwareDatetime | None = None
+    """Until then it is to wake nobody."""
     facts: dict[str, str] = {}
 
     @classmethod
@@ -51,7 +53,7 @@ class Line(BaseModel):
             reference=incident.reference, priority=incident.priority or "", assignee=incident.assignee or "",
             assignee_name=incident.assignee_name, customer=incident.customer, customer_name=incident.customer_name,
             contract=incident.contract, offset_minutes=incident.offset_minutes,
-            to_customer=for_customer(*item), facts=step.facts,
+            to_customer=for_customer(*item), quiet_until=step.quiet_until, facts=step.facts,
         )  # fmt: skip
         return cls.model_validate(_clean(made.model_dump()))
 

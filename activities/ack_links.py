@@ -10,6 +10,7 @@ import contextlib
 import hmac
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,6 +57,18 @@ class Links:
         """The link of a notice that fell due at `at`. The same at every attempt of one day, and good for a week from then."""
         today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return link(self.base, self.secret, incident, person, at if today <= at <= now else today)
+
+    def handed_on(self, text: str, person: str, at: datetime, now: datetime) -> str:
+        """The text with every link of ours in it made out to another person; what is no link of ours stays as it is."""
+
+        def theirs(found: re.Match[str]) -> str:
+            try:
+                incident, _ = read(self.secret, found[1], now)
+            except BadLink:
+                return found[0]
+            return self.to(incident, person, at, now)
+
+        return re.sub(rf"{re.escape(self.base)}/ack/([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)", theirs, text)
 
 
 def link(base_url: str, secret: bytes, incident: str, person: str, at: datetime) -> str:

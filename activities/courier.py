@@ -1,12 +1,12 @@
 """The courier: sends one message by the channel it names, once, and remembers that it did.
 
-Where a person has further ways, a channel that will not take a message, or cannot for too long, is followed by the next;
-the log comes last, and takes everything.
+Where a person has further ways, a channel that will not take a message, or cannot for too long, is followed by the next,
+and the last of them by the ways of the team's fallback member; the log comes last, and takes everything.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from typing import TextIO
 from weakref import WeakValueDictionary
@@ -18,6 +18,7 @@ from activities.logbook import Logbook
 from activities.message import UPDATE, Address, ChannelRefused, ChannelUnavailable, Message, Receipt
 from activities.settings import SMTP_URL, WEBHOOK_URL, CourierSettings
 from activities.slack_api import SLACK_TOKEN
+from activities.stand_in import StandIn
 from records.sent import Sent, SentStore
 from records.threads import ThreadStore
 
@@ -51,41 +52,48 @@ class Courier:
         out: TextIO | None = None,
         *,
         threads: ThreadStore | None = None,
+        stand_in: StandIn | None = None,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        """`out` is the console of the log channel (left out: standard error); `threads`: where incidents' messages are."""
+        """`out` is the console of the log channel (left out: standard error); `threads`: where incidents' messages are.
+
+        `stand_in`: who is told where none of a person's ways takes a message; left out: nobody, and it goes to the log.
+        """
         self._settings = settings
         self._sent = sent
         self._threads = threads
+        self._stand_in = stand_in
         self._now = now
         self._logbook = Logbook(settings.state / "notices.jsonl", out)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def bring(self, message: Message, *, patient: bool) -> Receipt:
-        """Bring the message by the first of its ways that takes it, at last by the log; the receipt tells of those that failed.
+    async def bring(
+        self, message: Message, *, patient: bool, later: Callable[[Message], Awaitable[bool]] | None = None
+    ) -> Receipt:
+        """Bring the message by the first of its ways that takes it, else by those of the team's fallback member, at last by
+        the log; the receipt tells of those that failed.
+
+        `later` is asked of what goes to the fallback member: True means that it has seen to it.
 
         Raises:
             ChannelUnavailable: `patient`, and a channel cannot take it now; or the log's file cannot be written.
         """
         failed: list[str] = []
-        clock = asyncio.get_running_loop().time
-        ends = clock() + self._settings.all_seconds
-        for way in _ways(message):
-            lack = self._lack(way)
-            if lack is None:
-                try:
-                    # Channels that are slow one after the other must not keep it from the log.
-                    async with asyncio.timeout_at(max(ends, clock())):
-                        return await self._once(way, way.channel, "; ".join(failed), message.channel)
-                except ChannelRefused as error:
-                    lack = str(error)
-                except (ChannelUnavailable, TimeoutError) as error:
-                    late = ChannelUnavailable(f"{way.channel} was not done within {self._settings.all_seconds:g} s")
-                    down = error if isinstance(error, ChannelUnavailable) else late
-                    if patient:
-                        raise down from None
-                    lack = str(down)
-            failed.append(lack)
+        ends = asyncio.get_running_loop().time() + self._settings.all_seconds
+        receipt = await self._by_ways(message, message.channel, failed, ends, patient)
+        if receipt is not None:
+            return receipt
+        # A team that has set up no mail writes to no customer at all: that is no failure which somebody must make good.
+        silent = message.to_customer and all(way.channel in _NEEDS and self._lack(way) for way in _ways(message))
+        asks = None if silent else self._stand_in
+        instead = None if asks is None else asks.of(message, "; ".join(failed), self._now())
+        if instead is not None:
+            failed.append(f"on to {instead.to[0].id}, the fallback")
+            if later is not None and await later(instead):
+                return Receipt(key=message.key, via=instead.channel, detail=f"{'; '.join(failed)}, with others")
+            receipt = await self._by_ways(instead, message.channel, failed, ends, patient)
+            if receipt is not None:
+                return receipt
         why = "; ".join(failed)
         if message.kind == UPDATE:
             _log.warning("a message of %s is not brought up to date: %s", message.incident, why)
@@ -129,6 +137,29 @@ class Courier:
     async def note(self, message: Message, via: str, detail: str) -> None:
         """Remember that a message went out as a part of another."""
         await self._remember(message, via, self._now(), detail, message.channel)
+
+    async def _by_ways(
+        self, message: Message, asked: str, failed: list[str], ends: float, patient: bool
+    ) -> Receipt | None:
+        """Bring the message by the first of one person's ways that takes it; None: none does, and `failed` says why."""
+        clock = asyncio.get_running_loop().time
+        for way in _ways(message):
+            lack = self._lack(way)
+            if lack is None:
+                try:
+                    # Channels that are slow one after the other must not keep it from the log.
+                    async with asyncio.timeout_at(max(ends, clock())):
+                        return await self._once(way, way.channel, "; ".join(failed), asked)
+                except ChannelRefused as error:
+                    lack = str(error)
+                except (ChannelUnavailable, TimeoutError) as error:
+                    late = ChannelUnavailable(f"{way.channel} was not done within {self._settings.all_seconds:g} s")
+                    down = error if isinstance(error, ChannelUnavailable) else late
+                    if patient:
+                        raise down from None
+                    lack = str(down)
+            failed.append(lack)
+        return None
 
     def _lack(self, message: Message) -> str | None:
         """Why the channel of a message can't be used here at all; None: it can."""

@@ -61,12 +61,13 @@ class StepActivities:
         }
         spoken = [step for step in asked.steps if step.key not in silent]
         known = self.policies.customer(asked.scene.customer or "") or Customer(id=asked.scene.customer or "unknown")
-        chosen = []
+        chosen, fallback = [], None
         if spoken:
             roster = Roster.around(self.policies.team(), spoken[0].at)
             chosen = choose(spoken, roster, asked.scene, known.recipient(asked.scene.requester))
             await self.teller.tell(asked, chosen, attempt)
-        outcomes = {step.key: done(step, outcome) for step, outcome in chosen}
+            fallback = roster.recipient(roster.team.fallback)
+        outcomes = {step.key: done(step, outcome, fallback) for step, outcome in chosen}
         back = {key: StepDone(step_key=key, held_back=True) for key in silent}
         return CarriedOut(outcomes=tuple((outcomes | back)[step.key] for step in asked.steps), ledger=ledger)
 

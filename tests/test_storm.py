@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from worker.bundling import Depositor
 from worker.storm import MOST, Later
 
 NOON = datetime(2031, 7, 14, 12, 0, 10, tzinfo=UTC)
+MINUTES_END = datetime(2031, 7, 14, 12, 1, tzinfo=UTC)
 
 
 class Clock:
@@ -74,34 +76,60 @@ def notice(number: int, priority: str = "P3", channel: str = "email", **more: An
     )  # fmt: skip
 
 
-async def bring(by: Courier, to: Later, *messages: Message) -> None:
-    for one in messages:
-        if not await to.takes(one):
-            await by.bring(one, patient=True)
+class Process:
+    """One process that brings notices, with others beside it on the same records and at the same time of day."""
+
+    def __init__(self, folder: Path, engine: AsyncEngine, mail: MailSink, clock: Clock) -> None:
+        self.folder, self.engine, self.mail, self.clock = folder, engine, mail, clock
+        self.by = courier(folder, engine, mail)
+        self.to = later(self.by, engine, clock)
+
+    async def brings(self, *messages: Message) -> None:
+        for one in messages:
+            if not await self.to.takes(one):
+                await self.by.bring(one, patient=True)
+
+    async def until(self, at: datetime) -> None:
+        """Let it be that late, and what is due then go out."""
+        self.clock.to(at)
+        await self.to.settled()
+
+    def another(self) -> "Process":
+        return Process(self.folder, self.engine, self.mail, self.clock)
+
+    def dies(self) -> None:
+        """What it put off stays in the records alone."""
+        for task in self.to._tasks.values():
+            task.cancel()
+
+    @property
+    def said(self) -> list[str]:
+        """The subjects of all that went out."""
+        return [str(got["Subject"]) for _, got in self.mail.mails]
+
+    def text(self, which: int = -1) -> str:
+        """What one of the mails says, the last one's unless told."""
+        got = self.mail.mails[which][1].get_body(("plain",))
+        return str(got.get_content()).replace("\r\n", "\n")
 
 
-def said(mail: MailSink) -> list[str]:
-    return [str(got["Subject"]) for _, got in mail.mails]
+@pytest.fixture
+def process(tmp_path: Path, engine: AsyncEngine) -> Iterator[Process]:
+    with mail_sink() as mail:
+        yield Process(tmp_path, engine, mail, Clock())
 
 
 async def test_what_is_beyond_five_in_a_minute_is_one_message_at_its_end_the_most_urgent_first(
-    tmp_path: Path, engine: AsyncEngine
+    process: Process,
 ) -> None:
-    clock = Clock()
-    with mail_sink() as mail:
-        by = courier(tmp_path, engine, mail)
-        to = later(by, engine, clock)
-        await bring(by, to, *(notice(i) for i in range(9)), notice(9, "P1"))
-        assert said(mail) == [f"P3: 30 min left on t{i} (Acme)" for i in range(MOST)]
-        clock.to(NOON.replace(second=59))
-        await asyncio.sleep(0)
-        assert len(mail.mails) == MOST
-        clock.to(NOON + timedelta(seconds=50))
-        await to.settled()
-    assert len(mail.mails) == MOST + 1
-    got = mail.mails[-1][1]
-    assert got["Subject"] == "P1: 30 min left on t9 (Acme) (and 4 more)"
-    text = got.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    await process.brings(*(notice(i) for i in range(9)), notice(9, "P1"))
+    assert process.said == [f"P3: 30 min left on t{i} (Acme)" for i in range(MOST)]
+    process.clock.to(NOON.replace(second=59))
+    await asyncio.sleep(0)
+    assert len(process.said) == MOST
+    await process.until(MINUTES_END)
+    assert process.said[MOST:] == ["P1: 30 min left on t9 (Acme) (and 4 more)"]
+    text = process.text()
     places = [text.index(f"on t{i} (Acme)") for i in (9, 5, 6, 7, 8)]
     assert places == sorted(places)
     assert "on t4 (" not in text
@@ -111,120 +139,81 @@ async def test_what_is_beyond_five_in_a_minute_is_one_message_at_its_end_the_mos
     assert text.count("clause X01") == text.count("Has it:  Dana") == 5
 
 
-async def test_the_next_minute_begins_anew_and_each_person_and_channel_has_its_own(
-    tmp_path: Path, engine: AsyncEngine
-) -> None:
-    clock = Clock()
-    with mail_sink() as mail:
-        by = courier(tmp_path, engine, mail)
-        to = later(by, engine, clock)
-        await bring(by, to, *(notice(i) for i in range(MOST)))
-        erin = (Address(id="erin", address="erin@support.example"),)
-        await bring(by, to, *(notice(10 + i, to=erin) for i in range(MOST)))
-        clock.to(NOON + timedelta(seconds=50))
-        await bring(by, to, *(notice(20 + i) for i in range(MOST)))
-    assert len(mail.mails) == 3 * MOST
+async def test_the_next_minute_begins_anew_and_each_person_and_channel_has_its_own(process: Process) -> None:
+    await process.brings(*(notice(i) for i in range(MOST)))
+    erin = (Address(id="erin", address="erin@support.example"),)
+    await process.brings(*(notice(10 + i, to=erin) for i in range(MOST)))
+    process.clock.to(MINUTES_END)
+    await process.brings(*(notice(20 + i) for i in range(MOST)))
+    assert len(process.said) == 3 * MOST
 
 
 @pytest.mark.parametrize("more", [{"channel": "log"}, {"to_customer": True}, {"kind": "update"}])
-async def test_a_program_a_customer_and_an_update_are_never_put_off(
-    tmp_path: Path, engine: AsyncEngine, more: dict[str, Any]
-) -> None:
-    with mail_sink() as mail:
-        to = later(courier(tmp_path, engine, mail), engine, Clock())
-        assert [await to.takes(notice(i, **more)) for i in range(2 * MOST)] == [False] * 2 * MOST
+async def test_a_program_a_customer_and_an_update_are_never_put_off(process: Process, more: dict[str, Any]) -> None:
+    assert [await process.to.takes(notice(i, **more)) for i in range(2 * MOST)] == [False] * 2 * MOST
 
 
-async def test_a_step_that_is_told_again_is_not_told_twice(tmp_path: Path, engine: AsyncEngine) -> None:
+async def test_a_step_that_is_told_again_is_not_told_twice(process: Process) -> None:
     """By a further attempt in this minute, in the next, in another process, and after its message has gone out."""
-    clock, all_of_them = Clock(), [notice(i) for i in range(MOST + 2)]
-    with mail_sink() as mail:
-        by = courier(tmp_path, engine, mail)
-        to = later(by, engine, clock)
-        for _ in range(2):
-            await bring(by, to, *all_of_them)
-        clock.to(NOON + timedelta(seconds=49))
-        other = courier(tmp_path, engine, mail)
-        fresh = later(other, engine, clock)
-        await bring(other, fresh, *all_of_them)
-        clock.to(NOON + timedelta(seconds=50))
-        await to.settled()
-        clock.to(NOON + timedelta(minutes=5))
-        await fresh.settled()
-        await bring(other, fresh, *reversed(all_of_them))
-        await fresh.settled()
-    assert len(mail.mails) == MOST + 1
+    all_of_them = [notice(i) for i in range(MOST + 2)]
+    for _ in range(2):
+        await process.brings(*all_of_them)
+    process.clock.to(NOON + timedelta(seconds=49))
+    other = process.another()
+    await other.brings(*all_of_them)
+    await process.until(MINUTES_END)
+    await other.until(NOON + timedelta(minutes=5))
+    await other.brings(*reversed(all_of_them))
+    await other.to.settled()
+    assert len(process.said) == MOST + 1
 
 
-async def test_one_that_is_put_off_alone_goes_out_in_its_own_words_and_thread(
-    tmp_path: Path, engine: AsyncEngine
-) -> None:
-    clock = Clock()
-    with mail_sink() as mail:
-        by = courier(tmp_path, engine, mail)
-        to = later(by, engine, clock)
-        await bring(by, to, *(notice(i) for i in range(MOST + 1)))
-        clock.to(NOON + timedelta(seconds=50))
-        await to.settled()
-    assert said(mail)[-1] == f"P3: 30 min left on t{MOST} (Acme)"
-    assert await SentStore(engine).get(notice(MOST).key) is not None
+async def test_one_that_is_put_off_alone_goes_out_in_its_own_words_and_thread(process: Process) -> None:
+    await process.brings(*(notice(i) for i in range(MOST + 1)))
+    await process.until(MINUTES_END)
+    assert process.said[-1] == f"P3: 30 min left on t{MOST} (Acme)"
+    assert await SentStore(process.engine).get(notice(MOST).key) is not None
 
 
-async def test_what_a_killed_process_left_is_brought_by_the_next_or_by_the_sweep(
-    tmp_path: Path, engine: AsyncEngine
-) -> None:
-    clock = Clock()
-    with mail_sink() as mail:
-        by = courier(tmp_path, engine, mail)
-        killed = later(by, engine, clock)
-        await bring(by, killed, *(notice(i) for i in range(MOST + 2)))
-        for task in killed._tasks.values():
-            task.cancel()
-        clock.to(NOON + timedelta(minutes=3))
-        assert len(mail.mails) == MOST
-        next_one = later(by, engine, clock)
-        assert await next_one.release_due() == 1
-        assert await next_one.release_due() == 0
-    assert said(mail)[-1] == f"P3: 30 min left on t{MOST} (Acme) (and 1 more)"
+async def test_what_a_killed_process_left_is_brought_by_the_next_or_by_the_sweep(process: Process) -> None:
+    await process.brings(*(notice(i) for i in range(MOST + 2)))
+    process.dies()
+    process.clock.to(NOON + timedelta(minutes=3))
+    assert len(process.said) == MOST
+    next_one = process.another()
+    assert await next_one.to.release_due() == 1
+    assert await next_one.to.release_due() == 0
+    assert process.said[-1] == f"P3: 30 min left on t{MOST} (Acme) (and 1 more)"
 
 
-async def test_a_process_that_starts_brings_what_was_left_with_its_first_notice(
-    tmp_path: Path, engine: AsyncEngine
-) -> None:
-    clock = Clock()
-    with mail_sink() as mail:
-        by = courier(tmp_path, engine, mail)
-        killed = later(by, engine, clock)
-        await bring(by, killed, *(notice(i) for i in range(MOST + 2)))
-        for task in killed._tasks.values():
-            task.cancel()
-        clock.to(NOON + timedelta(minutes=3))
-        fresh = later(by, engine, clock)
-        await bring(by, fresh, notice(50))
-        await fresh.settled()
-    assert sorted(said(mail)[MOST:]) == ["P3: 30 min left on t5 (Acme) (and 1 more)", "P3: 30 min left on t50 (Acme)"]
+async def test_a_process_that_starts_brings_what_was_left_with_its_first_notice(process: Process) -> None:
+    await process.brings(*(notice(i) for i in range(MOST + 2)))
+    process.dies()
+    process.clock.to(NOON + timedelta(minutes=3))
+    fresh = process.another()
+    await fresh.brings(notice(50))
+    await fresh.to.settled()
+    assert sorted(process.said[MOST:]) == [
+        "P3: 30 min left on t5 (Acme) (and 1 more)",
+        "P3: 30 min left on t50 (Acme)",
+    ]
 
 
-async def test_what_is_to_wake_nobody_waits_for_the_opening(tmp_path: Path, engine: AsyncEngine) -> None:
-    clock = Clock()
+async def test_what_is_to_wake_nobody_waits_for_the_opening(process: Process) -> None:
     opens = datetime(2031, 7, 15, 7, 0, tzinfo=UTC)
     waits = [
         notice(i, channel="slack", not_before=opens, quiet=True, fallbacks=(("email", "dana@x.example"),))
         for i in (1, 2)
     ]
-    with mail_sink() as mail:
-        by = courier(tmp_path, engine, mail)
-        to = later(by, engine, clock)
-        await bring(by, to, *waits, *waits)
-        clock.to(opens - timedelta(seconds=1))
-        await asyncio.sleep(0)
-        assert not mail.mails
-        clock.to(opens)
-        await to.settled()
-        assert not await to.takes(notice(3, channel="slack", not_before=opens)), "it is open by now"
-    [(envelope, got)] = mail.mails
+    await process.brings(*waits, *waits)
+    process.clock.to(opens - timedelta(seconds=1))
+    await asyncio.sleep(0)
+    assert not process.said
+    await process.until(opens)
+    assert not await process.to.takes(notice(3, channel="slack", not_before=opens)), "it is open by now"
+    [(envelope, _)] = process.mail.mails
     assert envelope.rcpt_tos == ["dana@x.example"]
-    assert "2 notices that fell due outside the hours" in got.get_body(("plain",)).get_content()
+    assert "2 notices that fell due outside the hours" in process.text()
 
 
 async def test_pagerduty_gets_each_at_the_opening_by_itself(tmp_path: Path, engine: AsyncEngine) -> None:
@@ -237,27 +226,21 @@ async def test_pagerduty_gets_each_at_the_opening_by_itself(tmp_path: Path, engi
         to = later(by, engine, clock)
         own = (Address(id="dana"),)
         waits = [notice(i, channel="pagerduty", not_before=opens, quiet=True, to=own) for i in range(7)]
-        await bring(by, to, *waits, *waits)
+        for one in (*waits, *waits):
+            assert await to.takes(one)
         assert not peer.alerts
         clock.to(opens)
         await to.settled()
     assert sorted(alert.dedup_key for alert in peer.alerts) == [f"incident/desk/t{i}" for i in range(7)]
 
 
-async def test_an_accounts_message_is_listed_by_its_customer(tmp_path: Path, engine: AsyncEngine) -> None:
-    clock = Clock()
-    with mail_sink() as mail:
-        by = courier(tmp_path, engine, mail)
-        to = later(by, engine, clock)
-        said = [
-            message("email", f"account/c{i}/x", incident=f"account/c{i}", data={"customer": f"c{i}"}) for i in range(7)
-        ]
-        await bring(by, to, *said)
-        clock.to(NOON + timedelta(seconds=50))
-        await to.settled()
-    text = mail.mails[-1][1].get_body(("plain",)).get_content()
-    assert "pactkeeper standing c5" in text
-    assert "pactkeeper standing c6" in text
+async def test_an_accounts_message_is_listed_by_its_customer(process: Process) -> None:
+    await process.brings(*(
+        message("email", f"account/c{i}/x", incident=f"account/c{i}", data={"customer": f"c{i}"}) for i in range(7)
+    ))  # fmt: skip
+    await process.until(MINUTES_END)
+    assert "pactkeeper standing c5" in process.text()
+    assert "pactkeeper standing c6" in process.text()
 
 
 async def test_a_channel_that_is_down_is_tried_again_and_then_the_log_takes_it(

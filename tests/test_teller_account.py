@@ -317,10 +317,10 @@ class Picky(Courier):
     def __init__(self, courier: Courier, but: str) -> None:
         self.courier, self.but = courier, but
 
-    async def bring(self, message: Message, *, patient: bool) -> Receipt:
+    async def bring(self, message: Message, **how: Any) -> Receipt:
         if message.to[0].id == self.but:
             raise RuntimeError("the process is killed")
-        return await self.courier.bring(message, patient=patient)
+        return await self.courier.bring(message, **how)
 
 
 async def test_what_an_earlier_bundle_left_unsaid_is_said_before_the_next(tmp_path: Path, engine: AsyncEngine) -> None:

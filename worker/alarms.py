@@ -21,7 +21,7 @@ class Alarms:
     courier: Courier
 
     async def tell(self, key: str, sentence: str) -> None:
-        """Tell whoever is on duty, else the fallback, by a way that does not ring. What none of their ways takes goes to the log."""
+        """Tell whoever is on duty, else the fallback, by a way that does not ring. What none of either's ways takes goes to the log."""
         now, team = datetime.now(UTC), self.policies.team()
         roster = Roster.around(team, now)
         person = roster.recipient(roster.first_on_duty(now) or team.fallback, now, quiet=True)

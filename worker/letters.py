@@ -97,8 +97,7 @@ def message(asked: CarryOut, recipient: Recipient, items: Sequence[Item]) -> Mes
     data |= {name: value for name, value in stands if value}
     if len(items) > 1:
         data["steps"] = ", ".join(one.key for one, _, _ in items)
-    quiet = [one.quiet_until for one, _, _ in items]
-    waits = min((until for until in quiet if until is not None), default=None) if all(quiet) else None
+    waits = _waits([one.quiet_until for one, _, _ in items])
     link = next((one.acknowledge for _, _, one in items if one.acknowledge), "")
     return Message(
         key=_key(asked.incident, [one.key for one, _, _ in items], recipient.id),
@@ -203,11 +202,18 @@ def _account_message(
     if lines:
         data |= {"incidents": str(parts), "tickets": ", ".join(line.ticket for line in lines)}
     key = f"{step.bundle}/{recipient.channel}-{to}" if step.bundle else f"{facts.incident}/{step.key}/{to}"
+    waits = _waits([line.quiet_until for line in lines] or [step.quiet_until])
     return Message(
         key=key, incident=facts.incident, kind=step.kind, step=step.step, clause=step.clause, channel=recipient.channel,
         to=(address(recipient),), subject=subject, text=text, at=step.at, data=data, fallbacks=recipient.fallbacks,
-        to_customer=theirs,
+        to_customer=theirs, quiet=waits is not None,
+        not_before=waits if wakes(recipient.channel, recipient.address) else None,
     )  # fmt: skip
+
+
+def _waits(quiet: Sequence[datetime | None]) -> datetime | None:
+    """Until when a message that says all this is to wake nobody; None: something of it is said aloud."""
+    return min((until for until in quiet if until is not None), default=None) if all(quiet) else None
 
 
 def _lead(items: Sequence[Item], subject: str) -> Item:

@@ -185,7 +185,9 @@ def _until(bundle: str) -> datetime:
 def _part(bundle: str, message: Message) -> Part:
     to = message.to[0]
     recipient = Recipient(to.id, message.channel, to.address, to.name, message.fallbacks)
-    said = message.model_dump(mode="json", exclude={"to", "quiet", "not_before"})
+    # What waited for the opening may ring then; what came too thick stays as quiet as it was.
+    left_out = {"to", "not_before", "quiet"} if bundle.startswith(HOURS) else {"to", "not_before"}
+    said = message.model_dump(mode="json", exclude=left_out)
     missed = "0" if "declared_missed" in message.data else "1"
     rank = f"{missed} {message.data.get('priority') or '~'} {message.data.get('due') or '~'} {message.at.isoformat()}"
     return Part(
@@ -208,6 +210,7 @@ def _messages(pile: Pile, kept: Sequence[tuple[Mapping[str, Any], Mapping[str, A
             key=f"{pile.bundle}/{pile.channel}-{pile.recipient_id}", incident=pile.bundle, kind="several",
             channel=pile.channel, to=(address(to),), subject=subject, text=text, at=min(one.at for one in each),
             data={"incidents": str(pile.parts), "tickets": tickets}, fallbacks=to.fallbacks,
+            quiet=all(one.quiet for one in each),
         )
     ]  # fmt: skip
 

@@ -30,7 +30,7 @@ from worker.storm import Later, put_off
 from worker.writing import Writer, subjects_of
 
 PATIENT_ATTEMPTS: Final = 3
-"""A channel that is down is tried so often, for about half a minute in all; after that the notice goes to the log."""
+"""A channel that is down is tried so often, for about half a minute in all; after that the notice goes another way."""
 RESOLVING_ATTEMPTS: Final = 20
 """The same for what says that an incident is over: for about half an hour."""
 AT_ONCE: Final = 10
@@ -135,7 +135,7 @@ class LiveTeller:
     async def sweep_bundles(self, older_than: timedelta = FORGOTTEN) -> int:
         """Bring the parts that nobody came for in so long; how many bundles there were. What was sent long ago is dropped.
 
-        What a channel can't take goes to the log.
+        What no way takes goes to the log.
 
         Raises:
             SQLAlchemyError, OSError: the records are down.
@@ -249,7 +249,9 @@ class LiveTeller:
         if self._later is None or not await self._later.takes(message):
             # An alert that nobody resolves goes on paging, and nobody waits for what is over.
             ends = message.kind == UPDATE and message.data.get("phase") in OVER
-            await self._courier.bring(message, patient=attempt <= (RESOLVING_ATTEMPTS if ends else PATIENT_ATTEMPTS))
+            patient = attempt <= (RESOLVING_ATTEMPTS if ends else PATIENT_ATTEMPTS)
+            later = None if self._later is None else self._later.takes
+            await self._courier.bring(message, patient=patient, later=later)
 
     async def _bring_up_to_date(self, asked: CarryOut, step: Step, attempt: int) -> list[BaseException]:
         """Show how the incident stands wherever a message of it shows that; this has no words, and no log to fall back to."""

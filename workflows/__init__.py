@@ -12,5 +12,6 @@ if not unsafe.in_sandbox():
     from workflows.incident import IncidentWorkflow
     from workflows.reconcile import ReconcileWorkflow
     from workflows.sources import SourceWorkflow, TicketWorkflow
+    from workflows.sweep import SweepWorkflow
 
-    WORKFLOWS += [IncidentWorkflow, AccountWorkflow, ReconcileWorkflow, SourceWorkflow, TicketWorkflow]
+    WORKFLOWS += [IncidentWorkflow, AccountWorkflow, ReconcileWorkflow, SourceWorkflow, TicketWorkflow, SweepWorkflow]

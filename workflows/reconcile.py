@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from typing import Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -11,13 +12,13 @@ with workflow.unsafe.imports_passed_through():
     from activities.calls import Reconcile, Reconciled
     from sla import names
 
+SWEPT_APART: Final = "sweep-has-a-schedule-of-its-own"
+"""Rounds that began before swept up what was put by, too."""
+
 
 @workflow.defn(name=names.RECONCILE_WORKFLOW)
 class ReconcileWorkflow:
-    """One comparison of every linked customer's standing with its account; a schedule starts it.
-
-    What incidents put by and no account came for, after a crash, is sent in the same round.
-    """
+    """One comparison of every linked customer's standing with its account; a schedule starts it."""
 
     @workflow.run
     async def run(self, asked: Reconcile) -> Reconciled:
@@ -27,7 +28,7 @@ class ReconcileWorkflow:
             retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1), maximum_attempts=20),
             summary="read every linked customer's standing",
         )  # fmt: skip
-        if not asked.only:
+        if not asked.only and not workflow.patched(SWEPT_APART):
             with suppress(ActivityError):
                 await workflow.execute_activity(
                     names.SWEEP_BUNDLES, start_to_close_timeout=timedelta(minutes=10),
