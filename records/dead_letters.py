@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from records.models import DeadLetter
 
-MAX_BODY = 5 * 1024 * 1024
+AS_BYTES = "(not all of it is text: below, each character is a byte, as in Latin-1, and \u2400 is a zero)\n"
+"""The first line of a body that is kept by its bytes."""
+MAX_BODY = 5 * 1024 * 1024 + len(AS_BYTES)
 """Characters: as much as any hook takes, for what is cut can't be taken again."""
 LISTED = 64 * 1024
 """Characters of each body that a list of letters holds."""
@@ -30,8 +32,27 @@ class Letter:
     kind: str
     subject: str
     body: str
+    """As people read it: `body_of` makes it."""
     handled_at: datetime | None = None
     handled_how: str | None = None
+
+    @property
+    def raw(self) -> bytes:
+        """The body's bytes, exactly as they came."""
+        if not self.body.startswith(AS_BYTES):
+            return self.body.encode()
+        return self.body.removeprefix(AS_BYTES).replace("\u2400", "\x00").encode("latin-1", "replace")
+
+
+def body_of(raw: bytes) -> str:
+    """A body as a letter keeps it: its text; where it is not all UTF-8, or no database takes it, its bytes as characters."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = AS_BYTES
+    if "\x00" in text or text.startswith(AS_BYTES):
+        return AS_BYTES + raw.decode("latin-1").replace("\x00", "\u2400")
+    return text
 
 
 class DeadLetterStore:

@@ -170,12 +170,6 @@ def mail_reference(source: str, ticket: str, domain: str) -> str:
     return f"<ticket.{source}.{ticket}@{domain}>"
 
 
-def beginning(text: str | None) -> str:
-    """How a text begins, without empty lines and at most 400 characters: over more a pattern may be at work for hours."""
-    lines = (line.strip() for line in (text or "")[:4000].split("\n"))
-    return "\n".join(line for line in lines if line)[:400]
-
-
 def text_of(value: Any, limit: int = 320) -> str | None:
     """A text, trimmed and cut; a whole number as one; None for whatever else, and for nothing."""
     if isinstance(value, bool):

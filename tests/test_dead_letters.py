@@ -5,9 +5,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from records.dead_letters import LISTED, MAX_BODY, DeadLetterStore, Letter
+from records.dead_letters import AS_BYTES, LISTED, MAX_BODY, DeadLetterStore, Letter, body_of
 
 AT = datetime(2031, 7, 7, 17, 0, tzinfo=UTC)
 LETTER = Letter(
@@ -38,6 +40,31 @@ async def test_a_long_body_is_cut_and_no_character_is_too_odd(letters: DeadLette
     kept = await letters.get(LETTER.id)
     assert kept is not None
     assert (len(kept.body), kept.body[:3], kept.why) == (MAX_BODY, "x\ufffd\u202e", "\ufffd")
+
+
+@given(st.one_of(st.binary(), st.text().map(str.encode)))
+@example(AS_BYTES.encode())
+@example(b"\x00")
+@example("\u2400 \x00".encode())
+@example(bytes(range(256)))
+def test_a_body_comes_out_of_its_letter_to_the_byte_and_no_database_finds_fault_with_it(raw: bytes) -> None:
+    kept = replace(LETTER, body=body_of(raw))
+    assert kept.raw == raw
+    assert "\x00" not in kept.body
+    kept.body.encode()  # without halves of characters
+
+
+async def test_a_mail_in_eight_bits_is_kept_by_its_bytes_and_can_still_be_read(letters: DeadLetterStore) -> None:
+    """Mails are no UTF-8 by nature: one of Latin-1 says so in a header, and its text is in its bytes."""
+    mail = "Content-Type: text/plain; charset=iso-8859-1\r\n\r\nZu groß, bitte prüfen.\0\r\n".encode("latin-1")
+    long = mail + b"\xff" * (5 * 1024 * 1024 - len(mail))
+    for raw in (mail, long):
+        await letters.put(replace(LETTER, id=f"mail/desk/{len(raw)}", body=body_of(raw)))
+        kept = await letters.get(f"mail/desk/{len(raw)}")
+        assert kept is not None
+        assert kept.raw == raw
+        assert "Zu groß, bitte prüfen.\u2400" in kept.body
+        assert kept.body.startswith(AS_BYTES)
 
 
 async def test_a_letter_is_kept_whole_so_that_it_can_be_taken_again_and_lists_hold_its_beginning(

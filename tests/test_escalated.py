@@ -145,7 +145,7 @@ def test_a_ticket_that_sleeps_is_called_closed_and_is_not() -> None:
     assert said(story(ticket(status="closed")))[1:] == [("closed", None)]
 
 
-@pytest.mark.parametrize("body", ["Out of office: back on Monday.", "Automatic reply: away", "[Auto-Reply] Thank you"])
+@pytest.mark.parametrize("body", ["Out of office: back on Monday.", "Automatic reply: away", "[Auto-Reply] I am away."])
 def test_an_automatic_answer_is_no_reply_and_ends_no_wait(body: str) -> None:
     waits = turned(2, 1, 1, "open", "waiting_on_customer")
     wakes = turned(3, 5.001, 3, "waiting_on_customer", "waiting_on_agent")

@@ -1,32 +1,27 @@
 """Jira Service Management: the same words by webhook, by its automation and over REST; notes written once, and never to the customer."""
 
+import base64
 import hashlib
 import hmac
 import json
 import random
 import re
-import textwrap
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from pytest_httpserver.httpserver import Request, Response
 
-from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Writing
+from activities.helpdesks.client import Account, HelpdeskRefused, Writing
 from activities.helpdesks.jira import Jira
-from sla.intake import Read, Unusable
-from sla.signing import BadSignature, Hook, nudge_id
+from sla.intake import Unusable
+from sla.signing import Hook, nudge_id
 from sla.source import Source
-from starter.hook_settings import SourceSecrets
 from starter.intake.jira import ADAPTER, read, story
+from tests import desks
+from tests.desks import MARK, StandIn, answers, losing, page
 
-HERE = Path(__file__).parent / "deliveries" / "jira"
 NOW = datetime(2031, 7, 8, 9, 0, tzinfo=UTC)
 OURS = "5b10ac8d82e05b22cc7d4ef5"
 DANA = "557058:c9ebf848-dfac-4c49-9408-dc34bd0e2d85"
@@ -36,15 +31,44 @@ SOURCE = Source(
     organisations={"7": "acme"}, products={"Report an outage": "gateway"},
 )  # fmt: skip
 WITH_API = SOURCE.model_copy(update={"url": "https://acme-support.atlassian.net"})
-MARK = "[pactkeeper:0123456789abcdef]"
 WEBHOOKS = (
     "issue_created", "comment_of_an_app", "taken", "internal_note", "priority_raised", "comment_of_an_agent", "waiting",
     "automatic_reply", "comment_of_the_customer", "waits_no_more", "our_own_note", "given_to_eve", "resolved", "our_own_change",
 )  # fmt: skip
 
 
-def delivery(name: str) -> Any:
-    return json.loads((HERE / f"{name}.json").read_text())
+def jira(server: HTTPServer, **given: Any) -> Jira:
+    return Jira(Account(server.url_for("").rstrip("/"), "bot@acme.example", "t0k3n", **given))
+
+
+def whole() -> dict[str, Any]:
+    """The issue as the API client hands it over."""
+    parts = {"changes": delivery("rest_changelog")["values"], "comments": delivery("rest_comments")["comments"]}
+    return {"_changed": "2031-07-07T18:30:00.000+0000", "issue": delivery("rest_issue"), **parts}
+
+
+def loses(server: HTTPServer) -> list[Any]:
+    """Its issue takes every note, and the answer never comes through."""
+    kept: list[Any] = []
+
+    def comments(_: Request) -> Response:
+        texts = [{"type": "doc", "content": [{"type": "text", "text": one["body"]}]} for one in kept]
+        found = [{"id": str(i), "body": text} for i, text in enumerate(texts)]
+        return answers({"comments": found, "total": len(found)})
+
+    server.expect_request("/rest/api/3/issue/SD-12", method="GET").respond_with_json(delivery("rest_issue"))
+    server.expect_request("/rest/api/3/issue/SD-12/comment").respond_with_handler(comments)
+    server.expect_request("/rest/servicedeskapi/request/SD-12/comment", method="POST").respond_with_handler(
+        losing(kept)
+    )
+    return kept
+
+
+DESK = StandIn(
+    ADAPTER, (WITH_API, SOURCE), NOW, (*WEBHOOKS, "issue_deleted", "automation_commented"), whole, jira,
+    "/rest/api/3/issue/{id}", "SD-12", loses, {"errorMessages": ["no"]},
+)  # fmt: skip
+delivery = DESK.delivery
 
 
 def told(name: str, source: Source = SOURCE) -> list[tuple[str, dict[str, Any]]]:
@@ -52,12 +76,6 @@ def told(name: str, source: Source = SOURCE) -> list[tuple[str, dict[str, Any]]]
     found = read(delivery(name), source, NOW).told
     words = [one for single in found for one in single.words if not one.key.endswith(":opened")]
     return [(one.key.removeprefix("sd:SD-12:"), one.event.model_dump(exclude_defaults=True)) for one in words]
-
-
-def whole() -> dict[str, Any]:
-    """The issue as the API client hands it over."""
-    parts = {"changes": delivery("rest_changelog")["values"], "comments": delivery("rest_comments")["comments"]}
-    return {"_changed": "2031-07-07T18:30:00.000+0000", "issue": delivery("rest_issue"), **parts}
 
 
 def by_webhook(names: tuple[str, ...], source: Source = SOURCE) -> set[str]:
@@ -201,8 +219,7 @@ def test_the_automations_bodies_are_mapped_without_an_api_and_read_over_rest_wit
 
 
 def test_the_bodies_that_the_page_tells_to_paste_are_read() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "sources" / "jira.md").read_text(encoding="utf-8")
-    bodies = re.findall(r"```json\n(.+?)```", page, re.DOTALL)
+    bodies = re.findall(r"```json\n(.+?)```", page("jira"), re.DOTALL)
     smart = [re.sub(r"{{[^{}]+\.asJsonString}}", '"a text"', body) for body in bodies]
     filled = [json.loads(re.sub(r"{{.+?}}", "SD-12", body)) for body in smart]
     assert len(filled) == 3
@@ -217,39 +234,24 @@ def test_our_mark_is_known_when_jiras_markup_escapes_it() -> None:
     assert read(body, SOURCE, NOW).ignored == "it is our own note"
 
 
-def test_the_files_that_the_page_tells_to_write_are_right() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "sources" / "jira.md").read_text(encoding="utf-8")
-    file, secrets = (
-        yaml.safe_load(textwrap.dedent(one).replace("…", "x" * 32))
-        for one in re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)
-    )
-    source = Source.model_validate(file)
-    assert source.kind == ADAPTER.kind
-    assert SourceSecrets.model_validate(secrets["sources"][source.name]).token
-
-
 # Signatures
 
-RAW = (HERE / "issue_created.json").read_bytes()
+RAW = json.dumps(delivery("issue_created"), indent=2).encode()
 
 
 def hook(raw: bytes = RAW, **headers: str) -> Hook:
-    return Hook({name.replace("_", "-"): value for name, value in headers.items()}, raw, NOW)
+    return desks.hook(raw, NOW, **headers)
 
 
-def taken(given: Hook, secrets: tuple[str, ...] = ("a secret of ours", "an old one")) -> bool:
-    try:
-        ADAPTER.verify(given, secrets)
-    except BadSignature:
-        return False
-    return True
+def taken(given: Hook, *secrets: str) -> bool:
+    return desks.opens(ADAPTER, given, secrets or ("a secret of ours", "an old one"))
 
 
 def test_the_signature_is_the_one_of_atlassians_documentation() -> None:
     """The test vector of Atlassian's page on securing admin webhooks; `openssl dgst -sha256 -hmac` says the same."""
     secret, body = "It's a Secret to Everybody", b"Hello World!"
     signature = "sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9"
-    assert taken(hook(body, x_hub_signature=signature), (secret,))
+    assert taken(hook(body, x_hub_signature=signature), secret)
 
 
 def test_only_a_right_signature_over_the_raw_body_is_taken() -> None:
@@ -279,38 +281,6 @@ def test_the_automation_shows_its_secret_in_a_header_and_the_delivery_has_jiras_
 
 # Whatever comes
 
-_ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=30), st.just([]), st.just({}),
-    st.lists(st.integers(), max_size=2), st.just("x" * 5000), st.just(10**40), st.just("\u202e\x00<!channel>\r\nBcc: a"),
-)  # fmt: skip
-
-
-def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every place in a body where something else could stand."""
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, one in list(pairs):
-        yield value, name
-        yield from places(one)
-
-
-@settings(max_examples=150, deadline=None)
-@given(data=st.data(), name=st.sampled_from((*WEBHOOKS, "issue_deleted", "automation_commented", "whole")))
-def test_whatever_comes_is_read_or_unusable(data: st.DataObject, name: str) -> None:
-    body = whole() if name == "whole" else delivery(name)
-    for _ in range(data.draw(st.integers(1, 4))):
-        holder, where = data.draw(st.sampled_from(list(places(body)) or [({}, "x")]))
-        holder[where] = data.draw(_ODD)
-    source = data.draw(st.sampled_from((SOURCE, WITH_API)))
-    try:
-        if name == "whole":
-            story(body, source, NOW)
-            return
-        found = read(body, source, NOW)
-    except Unusable:
-        return
-    assert isinstance(found, Read)
-    assert found.told or found.ignored
-
 
 @pytest.mark.parametrize(
     "body", [None, [], "x", 3, {}, {"issue": None}, {"issue": {"key": "x" * 201}}, {"issue": {"key": ""}}]
@@ -326,10 +296,6 @@ WRITING = Writing(
     key="k", note="Response is due at 18:00.", mark=MARK, priority="Highest", assignee=DANA, tags=("vip", "sla risk"),
     due=datetime(2031, 7, 7, 18, 0, tzinfo=UTC),
 )  # fmt: skip
-
-
-def jira(server: HTTPServer, **given: Any) -> Jira:
-    return Jira(Account(server.url_for("").rstrip("/"), "bot@acme.example", "a token", **given))
 
 
 def serve(server: HTTPServer, comments: list[Any] | None = None) -> None:
@@ -365,12 +331,7 @@ async def test_what_changed_is_read_page_by_page_and_tells_the_story_that_the_we
     assert asked[0]["jql"] in ('updated >= "-12m" ORDER BY updated ASC', 'updated >= "-13m" ORDER BY updated ASC')
     assert asked[1]["nextPageToken"] == "CAEaAggB"
     authorization = httpserver.log[0][0].headers["authorization"]
-    assert authorization == "Basic Ym90QGFjbWUuZXhhbXBsZTphIHRva2Vu"
-
-
-async def test_a_ticket_that_is_not_there_is_none(httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/rest/api/3/issue/SD-99").respond_with_json({"errorMessages": ["no"]}, status=404)
-    assert await jira(httpserver).ticket("SD-99") is None
+    assert authorization == f"Basic {base64.b64encode(b'bot@acme.example:t0k3n').decode()}"
 
 
 async def test_a_note_is_internal_and_fields_are_written_where_they_differ(httpserver: HTTPServer) -> None:
@@ -398,31 +359,6 @@ async def test_what_stands_there_already_is_not_written_again(httpserver: HTTPSe
     assert {request.method for request, _ in httpserver.log} == {"GET"}
 
 
-async def test_a_note_whose_answer_was_lost_is_not_written_twice(httpserver: HTTPServer) -> None:
-    comments: list[Any] = []
-
-    def accept(request: Request) -> Response:
-        comments.append(
-            {
-                "id": str(len(comments)),
-                "body": {"type": "doc", "content": [{"type": "text", "text": request.json["body"]}]},
-            }
-        )
-        return Response(status=504)
-
-    def listing(_: Request) -> Response:
-        return Response(json.dumps({"comments": comments, "total": len(comments)}), content_type="application/json")
-
-    httpserver.expect_request("/rest/api/3/issue/SD-12", method="GET").respond_with_json(delivery("rest_issue"))
-    httpserver.expect_request("/rest/api/3/issue/SD-12/comment").respond_with_handler(listing)
-    httpserver.expect_request("/rest/servicedeskapi/request/SD-12/comment", method="POST").respond_with_handler(accept)
-    note = Writing(key="k", note="Response is due at 18:00.", mark=MARK)
-    with pytest.raises(HelpdeskUnavailable):
-        await jira(httpserver).write("SD-12", note)
-    assert await jira(httpserver).write("SD-12", note) == "nothing that was not there"
-    assert len(comments) == 1
-
-
 async def test_an_address_is_looked_up_and_jiras_own_due_date_has_no_time_of_day(httpserver: HTTPServer) -> None:
     serve(httpserver)
     users = [{"accountId": DANA, "displayName": "Dana Fox", "accountType": "atlassian"}]
@@ -433,22 +369,6 @@ async def test_an_address_is_looked_up_and_jiras_own_due_date_has_no_time_of_day
     await jira(httpserver).write("SD-12", Writing(key="k", assignee="dana@desk.example", due=WRITING.due))
     (put,) = [request.get_json() for request, _ in httpserver.log if request.method == "PUT"]
     assert put == {"fields": {"assignee": {"accountId": DANA}, "duedate": "2031-07-07"}}
-
-
-@pytest.mark.parametrize(
-    ("status", "error"), [(401, HelpdeskRefused), (403, HelpdeskRefused), (429, HelpdeskUnavailable), (503, HelpdeskUnavailable)]
-)  # fmt: skip
-async def test_its_refusals_and_its_failures_are_told_apart(
-    httpserver: HTTPServer, status: int, error: type[Exception]
-) -> None:
-    httpserver.expect_request("/rest/api/3/issue/SD-12").respond_with_data(
-        "", status=status, headers={"retry-after": "30"}
-    )
-    with pytest.raises(error) as raised:
-        await jira(httpserver).write("SD-12", WRITING)
-    if status == 429:
-        assert raised.value.retry_after == 30  # type: ignore[attr-defined]
-    assert "a token" not in str(raised.value)
 
 
 @pytest.mark.parametrize("may_edit", [True, False])

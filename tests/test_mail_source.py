@@ -131,6 +131,7 @@ def test_every_sign_of_an_automatic_mail_is_seen(headers: dict[str, str]):
         {"X_Auto_Response_Suppress": "DR, RN"},
         {"Subject": "Out of office: our calendar shows everybody as away"},
         {"Subject": "Automatic reply rules are broken", "References": "<a@b>"},
+        {"Subject": "Automatic reply: it is broken", "References": "<a@b>", "Auto_Submitted": "no"},
     ],
 )
 def test_a_person_is_not_taken_for_a_machine(headers: dict[str, str]):

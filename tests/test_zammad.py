@@ -5,43 +5,32 @@ import hmac
 import json
 import random
 import re
-import textwrap
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from pytest_httpserver.httpserver import Request, Response
 
-from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Writing
+from activities.helpdesks.client import Account, HelpdeskUnavailable, Writing
 from activities.helpdesks.zammad import Zammad
-from sla.intake import Read, Unusable
-from sla.signing import BadSignature, Hook
+from sla.intake import Unusable
+from sla.signing import Hook
 from sla.source import Source
-from starter.hook_settings import SourceSecrets
 from starter.intake.zammad import ADAPTER, delivery_id, read, story
+from tests import desks
+from tests.desks import MARK, StandIn, answers, losing
 
-HERE = Path(__file__).parent / "deliveries" / "zammad"
 NOW = datetime(2031, 7, 8, 9, 0, tzinfo=UTC)
 WITH_API = Source(
     name="desk", kind="zammad", url="https://desk.example", agents={"emma@desk.example": "emma", "4": "jacob"},
     ours=("pactkeeper@desk.example",), organisations={"7": "acme"},
 )  # fmt: skip
 ALONE = WITH_API.model_copy(update={"url": None})
-MARK = "[pactkeeper:0123456789abcdef]"
 WEBHOOKS = (
     "created", "systems_own_mail", "taken", "internal_note", "agents_reply", "out_of_office", "customers_reply", "priority_raised",
     "our_own_note", "our_own_change", "by_phone", "closed",
 )  # fmt: skip
-
-
-def delivery(name: str) -> Any:
-    return json.loads((HERE / f"{name}.json").read_text())
 
 
 def whole() -> dict[str, Any]:
@@ -49,6 +38,30 @@ def whole() -> dict[str, Any]:
     past = delivery("rest_history")
     parts = {"history": past["history"], "users": past["assets"]["User"], "articles": delivery("rest_articles")}
     return {"_changed": "2031-07-07T18:00:00.000Z", "ticket": delivery("rest_ticket"), **parts}
+
+
+def zammad(server: HTTPServer, due_field: str | None = None) -> Zammad:
+    return Zammad(Account(server.url_for("").rstrip("/"), token="t0k3n", due_field=due_field))
+
+
+def loses(server: HTTPServer) -> list[Any]:
+    """Its ticket takes every article, and the answer never comes through."""
+    kept: list[Any] = []
+    without_note = [one for one in delivery("rest_articles") if MARK not in one["body"]]
+    server.expect_request("/api/v1/tickets/81", method="GET").respond_with_json(delivery("rest_ticket"))
+    server.expect_request("/api/v1/ticket_articles/by_ticket/81").respond_with_handler(
+        lambda _: answers([*without_note, *kept])
+    )
+    server.expect_request("/api/v1/ticket_history/81").respond_with_json(delivery("rest_history"))
+    server.expect_request("/api/v1/ticket_articles", method="POST").respond_with_handler(losing(kept))
+    return kept
+
+
+DESK = StandIn(
+    ADAPTER, (WITH_API, ALONE), NOW, WEBHOOKS, whole, zammad, "/api/v1/tickets/{id}", "81", loses,
+    {"error": "Couldn't find Ticket with 'id'=1"},
+)  # fmt: skip
+delivery = DESK.delivery
 
 
 def told(name: str, source: Source = WITH_API) -> list[tuple[str, str, dict[str, Any]]]:
@@ -175,32 +188,17 @@ def test_a_group_that_does_not_count_is_ignored() -> None:
     assert read(delivery("created"), WITH_API.model_copy(update={"channels": ("service desk",)}), NOW).told
 
 
-def test_the_files_that_the_page_tells_to_write_are_right() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "sources" / "zammad.md").read_text(encoding="utf-8")
-    file, secrets = (
-        yaml.safe_load(textwrap.dedent(one).replace("…", "x" * 32))
-        for one in re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)
-    )
-    source = Source.model_validate(file)
-    assert source.kind == ADAPTER.kind
-    assert SourceSecrets.model_validate(secrets["sources"][source.name]).token
-
-
 # Signatures
 
-RAW = (HERE / "created.json").read_bytes()
+RAW = json.dumps(delivery("created"), indent=2).encode()
 
 
 def hook(raw: bytes = RAW, **headers: str) -> Hook:
-    return Hook({name.replace("_", "-"): value for name, value in headers.items()}, raw, NOW)
+    return desks.hook(raw, NOW, **headers)
 
 
 def taken(given: Hook, *secrets: str) -> bool:
-    try:
-        ADAPTER.verify(given, secrets or ("a token of ours", "an old one"))
-    except BadSignature:
-        return False
-    return True
+    return desks.opens(ADAPTER, given, secrets or ("a token of ours", "an old one"))
 
 
 def test_the_signature_is_the_one_of_rfc_2202() -> None:
@@ -235,38 +233,6 @@ def test_a_later_try_that_tells_a_newer_state_is_a_delivery_of_its_own() -> None
 
 # Whatever comes
 
-_ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=30), st.just([]), st.just({}),
-    st.lists(st.integers(), max_size=2), st.just("x" * 5000), st.just(10**40), st.just("\u202e\x00<!channel>\r\nBcc: a"),
-)  # fmt: skip
-
-
-def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every place in a body where something else could stand."""
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, one in list(pairs):
-        yield value, name
-        yield from places(one)
-
-
-@settings(max_examples=150, deadline=None)
-@given(data=st.data(), name=st.sampled_from((*WEBHOOKS, "whole")))
-def test_whatever_comes_is_read_or_unusable(data: st.DataObject, name: str) -> None:
-    body = whole() if name == "whole" else delivery(name)
-    for _ in range(data.draw(st.integers(1, 4))):
-        holder, where = data.draw(st.sampled_from(list(places(body)) or [({}, "x")]))
-        holder[where] = data.draw(_ODD)
-    source = data.draw(st.sampled_from((WITH_API, ALONE)))
-    try:
-        if name == "whole":
-            story(body, source, NOW)
-            return
-        found = read(body, source, NOW)
-    except Unusable:
-        return
-    assert isinstance(found, Read)
-    assert found.told or found.ignored
-
 
 @pytest.mark.parametrize(
     "body", [None, [], "x", {}, {"ticket": []}, {"ticket": {"id": None}}, {"ticket": {"id": "x" * 201}}]
@@ -277,10 +243,6 @@ def test_a_body_without_a_tickets_id_is_unusable(body: Any) -> None:
 
 
 # The API
-
-
-def zammad(server: HTTPServer, due_field: str | None = None) -> Zammad:
-    return Zammad(Account(server.url_for("").rstrip("/"), token="a token", due_field=due_field))
 
 
 def serve(server: HTTPServer) -> list[Any]:
@@ -329,30 +291,71 @@ async def test_what_changed_is_searched_from_the_newest_back_and_told_from_the_o
     assert dict(request.args) == {
         "query": "updated_at:>=2031-07-07", "sort_by": "updated_at", "order_by": "desc", "page": "1", "per_page": "100",
     }  # fmt: skip
-    assert request.headers["authorization"] == "Token token=a token"
+    assert request.headers["authorization"] == "Token token=t0k3n"
 
 
-async def test_the_search_goes_on_to_the_next_page_while_pages_are_full(httpserver: HTTPServer) -> None:
+def searched(server: HTTPServer, ids: list[int], most: int) -> list[str]:
+    """A search that hands over `most` tickets at most, and beyond that, as Zammad does, an empty list; what it was asked."""
     asked: list[str] = []
 
     def search(request: Request) -> Response:
-        asked.append(request.args["page"])
-        start, count = (0, 100) if asked[-1] == "1" else (100, 1)
-        rows = {str(n): {"id": n, "updated_at": "2031-07-07T18:00:00.000Z"} for n in range(start, start + count)}
-        answer = {"tickets": [int(n) for n in rows], "assets": {"Ticket": rows}}
-        return Response(json.dumps(answer), content_type="application/json")
+        query, page, size = (request.args[name] for name in ("query", "page", "per_page"))
+        asked.append(f"{query.partition(' AND ')[2]} {page}".strip())
+        fits = [id for id in ids if query == "*" or within(id, query)]
+        begin, end = (int(page) - 1) * int(size), int(page) * int(size)
+        rows = {str(n): {"id": n, "updated_at": "2031-07-07T18:00:00.000Z"} for n in fits[begin:end] if end <= most}
+        return Response(
+            json.dumps({"tickets": [int(n) for n in rows], "assets": {"Ticket": rows}}), content_type="application/json"
+        )
 
-    httpserver.expect_request("/api/v1/tickets/search").respond_with_handler(search)
-    with pytest.raises(HelpdeskUnavailable):  # No ticket is served here: the first that is read ends it.
-        _ = [one async for one in zammad(httpserver).changed(datetime(2031, 7, 7, 17, 0, tzinfo=UTC))]
-    assert asked == ["1", "2"]
+    server.expect_request("/api/v1/tickets/search").respond_with_handler(search)
+    return asked
 
 
-async def test_a_ticket_that_is_not_there_is_none(httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/api/v1/tickets/99").respond_with_json(
-        {"error": "Couldn't find Ticket with 'id'=99"}, status=404
-    )
-    assert await zammad(httpserver).ticket("99") is None
+def within(id: int, query: str) -> bool:
+    """Whether the query's bounds of the number, if it has any, leave it in."""
+    if bounds := re.search(r"id:\[(\d+) TO (\d+)\]", query):
+        return int(bounds[1]) <= id <= int(bounds[2])
+    least = re.search(r"id:>=(\d+)", query)
+    return least is None or id >= int(least[1])
+
+
+async def found(server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    desk = zammad(server)
+
+    async def ticket(id: str) -> dict[str, Any]:
+        return {"id": int(id)}
+
+    monkeypatch.setattr(desk, "ticket", ticket)
+    return [one["id"] async for one in desk.changed(datetime(2031, 7, 7, 17, 0, tzinfo=UTC))]
+
+
+async def test_the_search_goes_on_until_a_page_is_empty(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = searched(httpserver, list(range(101)), 10_000)
+    assert await found(httpserver, monkeypatch) == list(range(101))
+    assert asked == ["1", "2", "3", "1"]  # The last one asks whether the search works at all.
+
+
+async def test_more_changes_than_a_search_hands_over_are_read_by_their_numbers(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond its bound Zammad answers with an empty list, as if that were all."""
+    monkeypatch.setattr("activities.helpdesks.zammad.WINDOW", 200)
+    ids = [*range(150), *range(330, 520), 1234]
+    asked = searched(httpserver, ids, 200)
+    assert sorted(await found(httpserver, monkeypatch)) == ids
+    assert asked[:3] == ["1", "2", "id:[0 TO 199] 1"]
+
+
+async def test_a_search_that_fails_is_not_taken_for_a_desk_at_which_nothing_changed(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zammad answers with an empty list where its Elasticsearch is away."""
+    searched(httpserver, [1, 2, 3], 0)
+    with pytest.raises(HelpdeskUnavailable, match="Elasticsearch"):
+        await found(httpserver, monkeypatch)
 
 
 async def test_a_note_is_internal_and_fields_and_tags_are_written_where_they_differ(httpserver: HTTPServer) -> None:
@@ -391,38 +394,6 @@ async def test_what_stands_there_already_is_not_written_again(httpserver: HTTPSe
     )
     assert await zammad(httpserver).write("81", same) == "nothing that was not there"
     assert {request.method for request, _ in httpserver.log} == {"GET"}
-
-
-async def test_a_note_whose_answer_was_lost_is_not_written_twice(httpserver: HTTPServer) -> None:
-    articles = serve(httpserver)
-    del articles[6]
-    lost: list[Any] = []
-
-    def accept(request: Request) -> Response:
-        lost.append(request.json)
-        articles.append(request.json)
-        return Response(status=504)
-
-    httpserver.expect_oneshot_request("/api/v1/ticket_articles", method="POST").respond_with_handler(accept)
-    note = Writing(key="k", note="Response is due at 18:00.", mark=MARK)
-    with pytest.raises(HelpdeskUnavailable):
-        await zammad(httpserver).write("81", note)
-    assert await zammad(httpserver).write("81", note) == "nothing that was not there"
-    assert sum(MARK in str(one["body"]) for one in articles) == len(lost) == 1
-
-
-@pytest.mark.parametrize(
-    ("status", "error"), [(401, HelpdeskRefused), (403, HelpdeskRefused), (429, HelpdeskUnavailable), (503, HelpdeskUnavailable)]
-)  # fmt: skip
-async def test_its_refusals_and_its_failures_are_told_apart(
-    httpserver: HTTPServer, status: int, error: type[Exception]
-) -> None:
-    httpserver.expect_request("/api/v1/tickets/81").respond_with_data("", status=status, headers={"retry-after": "30"})
-    with pytest.raises(error) as raised:
-        await zammad(httpserver).write("81", Writing(key="k", priority="3"))
-    if status == 429:
-        assert raised.value.retry_after == 30  # type: ignore[attr-defined]
-    assert "a token" not in str(raised.value)
 
 
 async def test_check_says_as_whom(httpserver: HTTPServer) -> None:

@@ -1,24 +1,18 @@
 """Zendesk: events, a trigger's body and tickets read over the API become the same words; the API as it is documented."""
 
 import base64
-import contextlib
-import copy
 import hashlib
 import hmac
 import json
 import random
 import re
 import subprocess
-import textwrap
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
@@ -28,6 +22,7 @@ from sla.intake import Told, Unusable
 from sla.signing import BadSignature, Hook
 from sla.source import Source
 from starter.intake.zendesk import ADAPTER
+from tests.desks import MARK, StandIn, answers, losing, page, said, told_to_write
 
 HERE = Path(__file__).parent / "deliveries" / "zendesk"
 NOW = datetime(2031, 7, 11, 19, tzinfo=UTC)
@@ -37,33 +32,42 @@ SOURCE = Source(
     priorities={"urgent": "P1", "high": "P2"}, agents={"8447388090495": "dana"}, ours=("8447388090499",), product_field="360011",
 )  # fmt: skip
 BLIND = SOURCE.model_copy(update={"url": None})
-MARK = "[pactkeeper:0123456789abcdef]"
 LIFE = ("created", "comment_first", "assigned", "note", "priority", "our_note", "our_priority", "reply", "pending", "answer",
         "open_again", "solved", "out_of_office")  # fmt: skip
 
 
-def delivery(name: str) -> Any:
-    """A delivery as it came."""
-    return json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
+def zendesk(server: HTTPServer, **more: Any) -> Zendesk:
+    """A client for it."""
+    return Zendesk(Account(url=server.url_for("").rstrip("/"), user="bot@desk.example", token="t0k3n", **more))
+
+
+def loses(server: HTTPServer) -> list[Any]:
+    """Its ticket takes every update, and the answer never comes through."""
+    kept: list[Any] = []
+
+    def comments(_: Request) -> Response:
+        notes = [{"id": 1, "body": one["ticket"]["comment"]["body"], "public": False} for one in kept]
+        return answers({"comments": notes, "meta": {"has_more": False}})
+
+    whole = delivery("ticket")
+    server.expect_request("/api/v2/tickets/5158", "GET").respond_with_json({"ticket": whole["ticket"]})
+    server.expect_request("/api/v2/users/show_many").respond_with_json({"users": whole["users"]})
+    server.expect_request("/api/v2/tickets/5158", "PUT").respond_with_handler(losing(kept))
+    server.expect_request("/api/v2/tickets/5158/comments").respond_with_handler(comments)
+    return kept
+
+
+DESK = StandIn(
+    ADAPTER, (SOURCE, BLIND), NOW, (*LIFE, "merged", "trigger"), lambda: delivery("ticket"), zendesk,
+    "/api/v2/tickets/{id}", "5158", loses, {"error": "RecordNotFound"},
+)  # fmt: skip
+delivery, story = DESK.delivery, DESK.story
 
 
 def told(name: str, source: Source = BLIND, received: datetime = NOW) -> Told:
     """What it tells of the one ticket that it is about."""
     (one,) = ADAPTER.read(delivery(name), source, received).told
     return one
-
-
-def story(ticket: Any = None, source: Source = SOURCE) -> Told:
-    """What a ticket read over the API tells."""
-    assert ADAPTER.story is not None
-    found = ADAPTER.story(ticket or delivery("ticket"), source, NOW)
-    assert found is not None
-    return found
-
-
-def said(told: Told) -> list[tuple[str, str]]:
-    """The events of some words with their moments."""
-    return [(one.event.event, one.occurred_at.strftime("%H:%M:%S")) for one in told.words]
 
 
 def hook(raw: bytes, stamp: str, secret: str = SECRET, **more: str) -> Hook:
@@ -184,6 +188,20 @@ def test_a_comment_that_zendesk_flags_as_generated_tells_nothing_whatever_its_la
     assert "comment:8447388100006" not in str([w.key for w in story().words])
     ticket["audits"][-1]["metadata"]["flags"] = [0]
     assert story(ticket).words[-1].event.event == "customer_replied"
+
+
+def test_where_zendesk_flags_comments_its_flag_decides_and_the_words_only_where_none_is_told() -> None:
+    away = "I am out of the office until Monday."
+    ticket, event = delivery("ticket"), delivery("answer")
+    ticket["audits"][-1]["metadata"]["flags"] = []
+    next(one for one in ticket["audits"][-1]["events"] if one["type"] == "Comment")["body"] = away
+    assert story(ticket).words[-1].event.body == away  # type: ignore[union-attr]
+    del ticket["audits"][-1]["metadata"]
+    assert away not in [getattr(w.event, "body", None) for w in story(ticket).words]
+    event["event"]["comment"]["body"] = away
+    assert ADAPTER.read(event, BLIND, NOW).ignored == "it is an automatic answer"
+    event["event"]["comment"]["body"] = "Auto-reply is broken since this morning"
+    assert ADAPTER.read(event, BLIND, NOW).told[0].words[0].event.event == "customer_replied"
 
 
 def test_somebody_else_s_public_reply_as_our_user_counts_and_our_own_marked_one_never() -> None:
@@ -307,13 +325,9 @@ def test_what_is_no_event_of_zendesk_or_names_no_ticket_is_unusable() -> None:
             ADAPTER.read(body, BLIND, NOW)
 
 
-PAGE = (HERE.parents[2] / "docs" / "sources" / "zendesk.md").read_text(encoding="utf-8")
-
-
 def test_the_page_s_own_file_and_body_are_what_we_take() -> None:
-    given = yaml.safe_load(textwrap.dedent(re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0]))
-    source = Source.model_validate(given)
-    (body,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    source = Source.model_validate(told_to_write("zendesk")[0])
+    (body,) = re.findall(r"^```json\n(.*?)^```", page("zendesk"), re.DOTALL | re.MULTILINE)
     assert {name for name, _ in PLACES.findall(body)} == set(FILLED)
     filled = json.loads(PLACES.sub(lambda found: FILLED[found[1]], body))
     assert filled == delivery("trigger")
@@ -332,48 +346,6 @@ FILLED = {
 }  # fmt: skip
 
 
-LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.just(10**300), st.floats(), st.text(max_size=12), st.just("x" * 2000),
-    st.just("0001-01-01T00:00:00Z"), st.just("9999-12-31T23:59:59-23:00"), st.just("\u0000\r\n\u202e"), st.just([]), st.just({}),
-    st.just([None, 1, {}]), st.just({"id": []}),
-)  # fmt: skip
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every place of a JSON value."""
-    yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, one in items:
-        yield from places(one, (*path, name))
-
-
-def spoilt(body: Any, path: tuple[Any, ...], leaf: Any) -> Any:
-    """The same with something else at a place."""
-    if not path:
-        return leaf
-    body = copy.deepcopy(body)
-    at = body
-    for name in path[:-1]:
-        at = at[name]
-    at[path[-1]] = leaf
-    return body
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.data())
-def test_whatever_comes_is_read_or_unusable(data: st.DataObject) -> None:
-    body = delivery(data.draw(st.sampled_from((*LIFE, "merged", "trigger", "ticket"))))
-    for _ in range(data.draw(st.integers(1, 3))):
-        body = spoilt(body, data.draw(st.sampled_from(list(places(body)))), data.draw(LEAVES))
-    for source in (SOURCE, BLIND):
-        with contextlib.suppress(Unusable):
-            read = ADAPTER.read(body, source, NOW)
-            assert read.told or read.ignored
-        with contextlib.suppress(Unusable):
-            assert ADAPTER.story is not None
-            ADAPTER.story(body if isinstance(body, dict) else {}, source, NOW)
-
-
 # The API, as it is documented
 
 
@@ -385,11 +357,6 @@ def desk(httpserver: HTTPServer) -> Iterator[HTTPServer]:
     httpserver.expect_request("/api/v2/users/show_many").respond_with_json({"users": whole["users"]})
     yield httpserver
     httpserver.check_assertions()
-
-
-def zendesk(server: HTTPServer, **more: Any) -> Zendesk:
-    """A client for it."""
-    return Zendesk(Account(url=server.url_for("").rstrip("/"), user="bot@desk.example", token="t0k3n", **more))
 
 
 def audits(server: HTTPServer) -> None:
@@ -448,24 +415,6 @@ async def test_more_pages_than_one_round_reads_end_it_where_it_is_and_not_at_now
         await anext(changed)
 
 
-async def test_a_ticket_that_is_not_there_is_none(httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/api/v2/tickets/1").respond_with_json({"error": "RecordNotFound"}, 404)
-    assert await zendesk(httpserver).ticket("1") is None
-
-
-@pytest.mark.parametrize(
-    ("status", "error"),
-    [(401, HelpdeskRefused), (403, HelpdeskRefused), (429, HelpdeskUnavailable), (503, HelpdeskUnavailable)],
-)
-async def test_a_refusal_is_one_and_a_bad_hour_is_another(
-    httpserver: HTTPServer, status: int, error: type[Exception]
-) -> None:
-    httpserver.expect_request("/api/v2/tickets/1").respond_with_data("", status, {"retry-after": "93"})
-    with pytest.raises(error) as raised:
-        await zendesk(httpserver).ticket("1")
-    assert getattr(raised.value, "retry_after", 93) == 93
-
-
 WRITING = Writing(
     "k",
     "Half of the time is used.",
@@ -493,29 +442,6 @@ async def test_a_note_and_fields_are_one_update_that_yields_to_anybody_else_s(de
     desk.expect_oneshot_request("/api/v2/tickets/5158", "PUT").respond_with_json({"error": "UpdateConflict"}, 409)
     with pytest.raises(HelpdeskUnavailable):
         await zendesk(desk).write("5158", WRITING)
-
-
-async def test_a_note_that_was_taken_though_no_answer_came_is_not_written_again(desk: HTTPServer) -> None:
-    """The first update arrives, its answer does not; the second round finds the mark."""
-    kept: list[dict[str, Any]] = []
-    done: list[bool] = []
-
-    def taken(request: Request) -> Response:
-        kept.append({"id": 1, "body": request.get_json()["ticket"]["comment"]["body"], "public": False})
-        done.append(True)
-        return Response(b"", 504)
-
-    desk.expect_request("/api/v2/tickets/5158", "PUT").respond_with_handler(taken)
-    desk.expect_request("/api/v2/tickets/5158/comments").respond_with_handler(
-        lambda request: Response(
-            json.dumps({"comments": kept, "meta": {"has_more": False}}), content_type="application/json"
-        )
-    )
-    note = Writing("k", "Half of the time is used.", MARK)
-    with pytest.raises(HelpdeskUnavailable):
-        await zendesk(desk).write("5158", note)
-    assert await zendesk(desk).write("5158", note) == "nothing that was not there"
-    assert len(done) == 1
 
 
 async def test_what_stands_there_already_is_not_written(desk: HTTPServer) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, TypeGuard
 
+from sla.automatic import automatic
 from sla.events import Delivery
 from sla.intake import Adapter, Read, Told, Unusable, marked, moment, text_of, turned, word
 from sla.signing import bearer
@@ -28,9 +29,6 @@ ESCALATED = "Ticket Escalated"
 _MERGED = re.compile(r"\[Merged from #\d+\] ")
 """Words that were said in another ticket. What is said there neither opens, answers nor resolves this one."""
 _ASSIGNED = re.compile(r"(?:Ticket Opened & )?Assigned to (\S+)(?: in bulk update)?(?: and [\w ]+)?")
-_AUTOMATIC = re.compile(
-    r"\b(?:out of (?:the )?office|auto(?:matic|mated)?[- ]?(?:reply|response)|away from)\b", re.IGNORECASE
-)
 
 
 def read(body: Any, source: Source, received: datetime) -> Read:
@@ -245,7 +243,7 @@ def _is_echo(entry: dict[str, Any], source: Source) -> bool:
 def _is_automatic(entry: dict[str, Any]) -> bool:
     """An out-of-office mail: it came by mail, the helpdesk told nobody of it (it tells the customer of every other), and reads so."""
     quiet = bool(entry.get("message_id")) and not entry.get("email_recipients")
-    return quiet and bool(_AUTOMATIC.search(f"{_said(entry.get('comment'))[:400]} {_said(entry.get('title'))}"))
+    return quiet and automatic(_said(entry.get("comment")))
 
 
 ADAPTER = Adapter(

@@ -3,11 +3,11 @@
 Rules and automations change a ticket without an activity; what none tells is read from the ticket as it stands.
 """
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from sla.automatic import automatic
 from sla.events import Delivery
 from sla.intake import Told, Unusable, marked, moment, part, text_of, turned, word
 from sla.source import Source, State
@@ -26,7 +26,6 @@ SETS: Final = {
 """What an activity sets, and which of its properties are the value before and after."""
 MOST_ACTIVITIES = 20
 """The API shows the newest so many."""
-_AUTOMATIC = re.compile(r"\W*(?:auto(?:matic|mated)?[- ]?(?:reply|response)|out of (?:the )?office)\b", re.IGNORECASE)
 _AT_ONCE = timedelta(seconds=5)
 
 
@@ -107,7 +106,7 @@ class _Reader:
                 words.append(
                     self._word(key, at, event="agent_replied", by=self._name(author), public=not note, body=body)
                 )
-            elif _AUTOMATIC.match(body):
+            elif automatic(body):
                 self.automatic.append(at)
             else:
                 words.append(self._word(key, at, event="customer_replied", by=self._name(author), body=body))

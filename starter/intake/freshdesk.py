@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sla import intake, signing
+from sla.automatic import automatic
 from sla.events import Delivery
 from sla.intake import Adapter, Read, Told, Unusable, part, text_of
 from sla.source import Source, State
@@ -37,11 +38,9 @@ MOMENTS: Final = {"3": "pending_since", "4": "resolved_at", "5": "closed_at"}
 SURVEY, FORWARDED = 6, 8
 _CHANGE: Final = re.compile(r"(\w+):\s*\{\s*from:\s*([^,{}]*),\s*to:\s*([^,{}]*)\}")
 _TAG: Final = re.compile(r"<[^<>]{0,2000}>")
-_AUTOMATIC: Final = re.compile(
-    r"\s*(?:(?:hi|hello|dear)\b[^\n,.!]{0,60}[\n,.!]+\s*)?(?:thank(?:s| you) for [^\n.!]{0,60}[\n.!]+\s*)?"
-    r"(?:I am |I'm |I will be )?(?:currently )?(?:out of (?:the |my )?office|auto(?:matic|mated)?[- ]?(?:reply|response))\b",
-    re.IGNORECASE,
-)
+_TIME: Final = re.compile(r"\d:\d\d")
+_WROTE: Final = re.compile(r"reply_sent|note_type\W{1,9}public")
+"""How a rule tells that somebody wrote. With any other change the template fills in the latest public comment as well, an old one."""
 
 
 def read(body: Any, source: Source, received: datetime) -> Read:
@@ -56,8 +55,10 @@ def read(body: Any, source: Source, received: datetime) -> Read:
     email, company = text_of(data.get("requester_email")), text_of(data.get("company"))
     if not source.counts(text_of(data.get("group")), text_of(data.get("source"))):
         return Read(ignored="the ticket is in none of the groups that count", kind=kind)
-    # The hour stands in the key, for the same change can come again; a repeated delivery of it is mostly within the hour.
-    mark = f"{_digest(json.dumps(data, sort_keys=True, default=str))}:{received.astimezone(UTC):%Y%m%dT%H}"
+    # The same change can come again: it is told apart by when the ticket was updated, which a repeated delivery has unchanged.
+    # A body without that is told apart by the hour; a repetition is mostly within it.
+    whole, stamped = _digest(json.dumps(data, sort_keys=True, default=str)), _stamp(data)
+    mark = whole if stamped else f"{whole}:{received.astimezone(UTC):%Y%m%dT%H}"
     changes = {name: (before.strip(), to.strip()) for name, before, to in _CHANGE.findall(happened)}
     if (change := changes.get("priority")) and change[1] and (email or not source.url):
         told.says(f"priority:{change[1]}:{mark}", None, event="priority_changed", to=told.priority(change[1]))
@@ -80,15 +81,18 @@ def _blind(
         "opened", None, event="opened", by=email, subject=_plain(field("subject", 1000)), body=_plain(field("description", 40_000)),
         priority=told.priority(field("priority")), channel=CHANNELS.get((field("source") or "").casefold(), "ticket"),
     )  # fmt: skip
-    comment = None if created else field("comment", 40_000)
+    happened = text_of(data.get("triggered_event"), 2000) or ""
+    wrote = bool(_WROTE.search(happened)) if happened else text_of(data.get("event")) == "replied"
+    comment = field("comment", 40_000) if wrote and not created else None
     if comment:
         # Freshdesk writes the author's name before the text.
         author, _, text = comment.partition(" : ") if " : " in comment[:200] else ("", "", comment)
         customers = bool(author) and author.strip() == field("requester_name")
         said = {"event": "customer_replied", "by": email} if customers else {"event": "agent_replied", "public": True}
         plain = _plain(text)
-        if not intake.marked(plain) and not (customers and _AUTOMATIC.match(intake.beginning(plain))):
-            told.says(f"comment:{_digest(comment)}", None, **said, body=plain)
+        if not intake.marked(plain) and not (customers and automatic(plain)):
+            when = _stamp(data) or f"{told.received.astimezone(UTC):%Y%m%d}"
+            told.says(f"comment:{_digest(f'{when} {comment}')}", None, **said, body=plain)
     if turn is not None:
         told.turns(turn[1], told.state(turn[0]), None, f"status:{turn[1]}:{mark}")
 
@@ -188,9 +192,7 @@ class _Ticket:
         machine = part(one, "auto_response") is True or (part(one, "automation_id") and not incoming)
         if id is None or machine or part(one, "source") == SURVEY or intake.marked(text):
             return
-        if (source.is_ours(who, from_) and private) or (
-            customers and (private or _AUTOMATIC.match(intake.beginning(text)))
-        ):
+        if (source.is_ours(who, from_) and private) or (customers and (private or automatic(text))):
             return
         said: dict[str, Any] = {"event": "customer_replied", "by": email if who in (None, requester) else from_}
         if not customers:
@@ -210,6 +212,12 @@ def _aliases(told: str, names: Mapping[str, str]) -> list[str]:
         ((name, code) for code, name in names.items() if told.strip().casefold() in (code, name.casefold())), None
     )
     return list(pair) if pair else [told.strip()]
+
+
+def _stamp(data: Mapping[str, Any]) -> str | None:
+    """When the ticket was updated, as the rule's template writes it; None where that tells no time of day."""
+    told = text_of(data.get("updated_at"), 100)
+    return told if told and _TIME.search(told) else None
 
 
 def _plain(text: str | None) -> str | None:

@@ -3,11 +3,11 @@
 Statuses, priorities and assignees come as items of its changelog, the same in a webhook and over REST.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from sla.automatic import automatic
 from sla.events import Delivery
 from sla.intake import Told, marked, moment, part, text_of, turned, word
 from sla.source import Source, State
@@ -22,10 +22,6 @@ STATES: Mapping[str, State] = {
 """What the statuses of Atlassian's own templates mean; `Pending` waits on anybody, so only the team can say."""
 PRIORITIES = {"highest": "P1", "high": "P2", "medium": "P3", "low": "P4", "lowest": "P4"}
 MOST_NESTED = 40
-_AUTOMATIC = re.compile(
-    r"\W{0,3}(?:automatic reply|auto[- ]?(?:reply|response)|(?:I(?: a|['’])m (?:currently )?)?out of (?:the )?office)\b",
-    re.IGNORECASE,
-)
 _BLOCKS = ("paragraph", "heading", "listItem", "codeBlock", "hardBreak", "rule")
 
 
@@ -103,7 +99,7 @@ class Issue:
         """A comment: the customer's, an agent's to the customer, or an internal note; an app's is nobody's."""
         id, author, text = text_of(comment.get("id"), 100), comment.get("author"), plain(comment.get("body"))
         side, public = self.side(author), _public(comment)
-        if id is None or side == "app" or (side == "customer" and public is not False and _AUTOMATIC.match(text)):
+        if id is None or side == "app" or (side == "customer" and public is not False and automatic(text)):
             return []
         at = moment(comment.get("created"), self.received)
         if side == "customer" and public is not False:

@@ -15,6 +15,7 @@ from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any, cast
 
+from sla.automatic import automatic_subject
 from sla.events import Delivery
 from sla.intake import Adapter, Read, Told, Unusable, moment, word
 from sla.signing import bearer
@@ -38,11 +39,6 @@ _PLUS = re.compile(r"\+(m[0-9a-f]{16})$")
 _ADDRESS = re.compile(r"[^@\s<>()\[\]\\,;:\"]+@[^@\s<>()\\,;:\"]+")
 _MACHINE = frozenset({"mailer-daemon", "postmaster", "mail-daemon"})
 _BULK = frozenset({"bulk", "junk", "auto_reply", "auto-reply"})
-_AWAY = re.compile(
-    r"^(?:auto(?:matic|mated)?[ -]?(?:reply|response|antwort)|automatische antwort|out of (?:the )?office(?: reply)?|abwesenheitsnotiz"
-    r"|réponse automatique|respuesta automática|risposta automatica|automatisch antwoord)\s*(?::|$)",
-    re.IGNORECASE,
-)
 
 
 def read(body: Any, source: Source, received: datetime) -> Read:
@@ -128,7 +124,9 @@ class _Mail:
                 self._raw(name).strip().lower() not in ("", "no", "false")
                 for name in ("X-Autoreply", "X-Autorespond", "X-Auto-Reply", "X-FC-MachineGenerated")
             ),
-            "its subject is that of an absence": bool(self.parents and _AWAY.match(header(self.mail, "Subject"))),
+            "its subject is that of an absence": bool(self.parents)
+            and not submitted
+            and automatic_subject(header(self.mail, "Subject")),
         }
         return next((why for why, shown in signs.items() if shown), None)
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sla import intake, signing
+from sla.automatic import automatic
 from sla.events import Delivery
 from sla.intake import Adapter, Read, Told, Unusable, part, text_of
 from sla.signing import Hook
@@ -34,12 +35,6 @@ TEXTS: Final = ("Comment", "VoiceComment")
 PREFIX: Final = "zen:event-type:"
 TRIGGER: Final = "zendesk-trigger"
 ELSEWHERE: Final = "the ticket is in none of the channels that count"
-_AUTOMATIC: Final = re.compile(
-    r"\s*(?:(?:hi|hello|dear)\b[^\n,.!]{0,60}[\n,.!]+\s*)?(?:thank(?:s| you) for [^\n.!]{0,60}[\n.!]+\s*)?"
-    r"(?:I am |I'm |I will be )?(?:currently )?(?:out of (?:the |my )?office|auto(?:matic|mated)?[- ]?(?:reply|response))\b",
-    re.IGNORECASE,
-)
-"""How a comment begins that an absent person's mail server wrote."""
 _MERGE: Final = re.compile(
     r"This request was closed and merged into request|Request #\d+ .*was closed and merged into this"
 )
@@ -194,16 +189,17 @@ class _Ticket:
         return self.comments(id, at, (who, None), staff, public, text)
 
     def comments(
-        self, id: str | None, at: Any, who: tuple[str | None, str | None], staff: bool, public: bool, text: str | None
-    ) -> str:
-        """A comment's word; else why it has none. `who`: the author's id and address."""
+        self, id: str | None, at: Any, who: tuple[str | None, str | None], staff: bool, public: bool, text: str | None,
+        flagged: bool = False,
+    ) -> str:  # fmt: skip
+        """A comment's word; else why it has none. `who`: the author's id and address; `flagged`: Zendesk told what a machine wrote."""
         source = self.source
         if intake.marked(text) or (source.is_ours(*who) and not public):
             return "it is our own note"
         if _MERGE.match(text or ""):
             return "Zendesk wrote it, for a merge"
         customers = source.is_customer(*who) or not staff
-        if customers and _AUTOMATIC.match(intake.beginning(text)):
+        if customers and not flagged and automatic(text):
             return "it is an automatic answer"
         said: dict[str, Any] = {"event": "agent_replied", "public": public, "by": self.by(*who)}
         if customers and public:
@@ -241,7 +237,7 @@ class _Ticket:
             who = text_of(one.get("author_id")) or actor
             staff, address = part(users.get(who), "role") in STAFF, text_of(part(users.get(who), "email"))
             text, public = text_of(one.get("body"), 20_000), one.get("public") is not False
-            self.comments(text_of(one.get("id")), at, (who, address), staff, public, text)
+            self.comments(text_of(one.get("id")), at, (who, address), staff, public, text, "metadata" in audit)
         for one in _events(audit, "Change", "Create"):
             field = text_of(one.get("field_name"))
             if field in ("status", "assignee_id") or (field == "priority" and not first):

@@ -4,18 +4,13 @@ Everybody acts by its API, each with a token of their own. Its webhooks go, sign
 within the request that made them. Migrating and seeding takes it some fifteen seconds.
 """
 
-import contextlib
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
+
+from tests.peers.site import SitePeer
 
 SITE = Path(__file__).parent / "escalated_site"
 SECRET = "whsec-of-this-escalated-alone"
@@ -23,63 +18,20 @@ DANA, ALEX, ANN, BOB, ROBOT = 1, 2, 3, 4, 5
 """Who may log in, by the ids that the helpdesk gives them: two agents, two customers of Acme, and the user as whom we write."""
 
 
-class EscalatedPeer:
+class EscalatedPeer(SitePeer):
     """The helpdesk as a process of its own; `base` is its address."""
 
+    site, name, front, made = SITE, "escalated", "/support/api/v1/tickets/", "tokens.json"
+
     def __init__(self, home: Path, hook: str = "") -> None:
-        self.home = home
-        home.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.base = f"http://127.0.0.1:{self.port}"
-        self.environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "ESCALATED_"))},
-            "DJANGO_SETTINGS_MODULE": "escalated_settings",
-            "PYTHONPATH": str(SITE),
-            "ESCALATED_HOME": str(home),
-            "ESCALATED_HOOK": hook,
-            "ESCALATED_SECRET": SECRET,
-        }
-        self.process: subprocess.Popen[bytes] | None = None
+        super().__init__(home, hook, SECRET=SECRET)
         self.tokens: dict[str, str] = {}
 
     def start(self) -> Self:
-        """Make and fill the database, and serve; returns when a page answers."""
-        if not (self.home / "tokens.json").exists():
-            self._run("-m", "django", "migrate", "-v0")
-            self._run(str(SITE / "escalated_seed.py"))
-        self.tokens = json.loads((self.home / "tokens.json").read_text())
-        command = [sys.executable, "-m", "django", "runserver", f"127.0.0.1:{self.port}", "--noreload", "--skip-checks"]
-        with (self.home / "server.log").open("wb") as log:
-            self.process = subprocess.Popen(command, env=self.environ, stdout=log, stderr=log)
-        give_up = time.monotonic() + 60
-        while time.monotonic() < give_up and self.process.poll() is None:
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(f"{self.base}/support/api/v1/tickets/", timeout=10)
-                return self
-            time.sleep(0.05)  # between two looks at another process
-        self.stop()
-        raise RuntimeError(f"escalated-django did not start:\n{(self.home / 'server.log').read_text()[-3000:]}")
-
-    def stop(self) -> None:
-        """End the process; its database stays in `home`."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self.process = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+        """Serve; returns when a page answers. An unprepared home is prepared first."""
+        super().start()
+        self.tokens = json.loads((self.home / self.made).read_text())
+        return self
 
     # What a customer does.
 
@@ -119,10 +71,3 @@ class EscalatedPeer:
         if answer.status_code >= 300:
             raise RuntimeError(f"{method} {path} answered {answer.status_code}:\n{answer.text[:2000]}")
         return dict(answer.json())
-
-    def _run(self, *command: str) -> None:
-        done = subprocess.run(
-            [sys.executable, *command], env=self.environ, capture_output=True, timeout=120, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr.decode()[-3000:]}")

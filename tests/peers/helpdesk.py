@@ -4,21 +4,16 @@ Its webhooks go to the one address that it is given. Migrating and seeding takes
 """
 
 import contextlib
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+
+from tests.peers.site import SitePeer
 
 SITE = Path(__file__).parent / "helpdesk_site"
 OPEN, REOPENED, RESOLVED, CLOSED, DUPLICATE = 1, 2, 3, 4, 5
@@ -37,67 +32,16 @@ class Ticket:
     title: str
 
 
-class HelpdeskPeer:
+class HelpdeskPeer(SitePeer):
     """The helpdesk as a process of its own; `base` is its address."""
 
+    site, name, front, made = SITE, "helpdesk", "/", "helpdesk.sqlite3"
+
     def __init__(self, home: Path, hook: str = "") -> None:
-        self.home, self.mail = home, home / "mail"
+        self.mail = home / "mail"
         self.mail.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.base = f"http://127.0.0.1:{self.port}"
-        self.environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "HELPDESK_"))},
-            "DJANGO_SETTINGS_MODULE": "helpdesk_settings",
-            "PYTHONPATH": str(SITE),
-            "HELPDESK_HOME": str(home),
-            "HELPDESK_MAIL": str(self.mail),
-            "HELPDESK_HOOK": hook,
-        }
-        self.process: subprocess.Popen[bytes] | None = None
+        super().__init__(home, hook, MAIL=str(self.mail))
         self.priorities: dict[int, int] = {}
-
-    def prepare(self) -> Self:
-        """Make and fill the database; needs to be done once for a home."""
-        self._run("-m", "django", "migrate", "-v0")
-        self._run(str(SITE / "helpdesk_seed.py"))
-        return self
-
-    def start(self) -> Self:
-        """Serve; returns when the front page answers. An unprepared home is prepared first."""
-        if not (self.home / "helpdesk.sqlite3").exists():
-            self.prepare()
-        command = [sys.executable, "-m", "django", "runserver", f"127.0.0.1:{self.port}", "--noreload", "--skip-checks"]
-        with (self.home / "server.log").open("wb") as log:
-            self.process = subprocess.Popen(command, env=self.environ, stdout=log, stderr=log)
-        give_up = time.monotonic() + 60
-        while time.monotonic() < give_up and self.process.poll() is None:
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(f"{self.base}/", timeout=10)
-                return self
-            time.sleep(0.05)  # between two looks at another process
-        self.stop()
-        raise RuntimeError(f"django-helpdesk did not start:\n{(self.home / 'server.log').read_text()[-3000:]}")
-
-    def stop(self) -> None:
-        """End the process; its database stays in `home`."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self.process = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def copied_to(self, home: Path, hook: str) -> "HelpdeskPeer":
         """Another helpdesk with this one's database, so that only the first pays for the migrations."""
@@ -184,13 +128,6 @@ class HelpdeskPeer:
 
     def _public(self, ticket: Ticket) -> dict[str, str]:
         return {"ticket": f"support-{ticket.id}", "email": ticket.email, "key": ticket.key}
-
-    def _run(self, *command: str) -> None:
-        done = subprocess.run(
-            [sys.executable, *command], env=self.environ, capture_output=True, timeout=120, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr.decode()[-3000:]}")
 
 
 def _token(page: httpx.Response) -> dict[str, str]:
