@@ -7,11 +7,12 @@ from typing import Final, Protocol
 
 from activities.calls import Look
 from records.dead_letters import DeadLetterStore, Letter
+from records.spool import LETTERS
 from sla.intake import Unusable
 from starter.hook_bodies import Refused
 from starter.intake.generic import Unreadable
 from starter.port import Customers, Dispatch
-from starter.spooler import LETTERS, words_of
+from starter.spooler import bring, held
 from starter.web_billing import replayed
 
 MAX_WHY: Final = 500
@@ -119,15 +120,10 @@ class LetterOffice:
 
     async def _words(self, letter: Letter) -> str:
         try:
-            held = words_of(letter)
+            found = held(letter)
         except (ValueError, KeyError, TypeError):
             raise NotSeenTo(f"{letter.id} holds no words that can be read; look at it, and drop it") from None
-        if held.incident is not None:
-            took = await self.dispatch.existing(held.incident, held.words)
-        elif held.words:
-            took = await self.dispatch.incident(held.source, held.ticket, held.customer, held.words)
-        else:
-            took = await self.dispatch.read_ticket(held.source, held.ticket)
+        took = await bring(self.dispatch, found)
         return f"{took} has it" if took else "its incident does not run any more"
 
     async def _helpdesk(self, letter: Letter) -> str:

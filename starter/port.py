@@ -90,6 +90,7 @@ class Spool(Protocol):
     """Where words wait while Temporal does not answer."""
 
     async def put(
-        self, source: str, ticket: str, customer: str, words: Sequence[Delivery], why: str, incident: str | None = None
-    ) -> None:
-        """Keep them. Raises SQLAlchemyError or OSError where the records fail as well."""
+        self, source: str, ticket: str, customer: str, words: Sequence[Delivery | AccountDelivery], why: str,
+        incident: str | None = None, delivery: str = "",
+    ) -> None:  # fmt: skip
+        """Keep them. `delivery`: the id under which the log has it. Raises SQLAlchemyError or OSError where the records fail as well."""

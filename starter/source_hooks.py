@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -19,9 +19,9 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from activities.policies import Policies
-from records.dead_letters import Letter
+from records.dead_letters import Letter, body_of
 from sla import names
-from sla.events import Delivery
+from sla.events import AccountDelivery, Delivery
 from sla.intake import Adapter, Read, Unusable
 from sla.signing import Hook
 from sla.source import Source
@@ -57,6 +57,8 @@ class SourceHooks:
     spool: Spool | None = None
     only: Mapping[str, Source] | None = None
     """The sources, where they are not those of the policy files."""
+    alarm: Callable[[str, str], None] | None = None
+    """Has somebody told of a subject, once a day."""
 
     @property
     def senders(self) -> Senders:
@@ -126,6 +128,10 @@ class SourceHooks:
                 return True
             case "other":
                 _log.error("%s sent another body under the id %s", came.source, names.canonical(came.delivery))
+                if self.alarm is not None:
+                    do = f"look at `pactkeeper deliveries --source {came.source} --outcome refused`"
+                    said = f"{came.source} sent another body under an id that came before, and it was refused"
+                    self.alarm(f"hook/{came.source}/409", f"{said}: somebody tampers, or it has a fault; {do}")
                 raise Refused(409, "another body came under this id before; send each event under an id of its own")
         return False
 
@@ -137,7 +143,7 @@ class SourceHooks:
         until = asyncio.get_running_loop().time() + PATIENCE
         for start in range(0, len(given), AT_ONCE):
             several = given[start : start + AT_ONCE]
-            found += await asyncio.gather(*(self._brought(source, bound, until) for bound in several))
+            found += await asyncio.gather(*(self._brought(source, bound, until, came.id) for bound in several))
         took, spooled = [workflow for workflow in found if workflow], None in found
         came.words = sum(len(bound.words) for bound in given)
         came.tickets = tuple(bound.told.ticket or bound.told.incident or "" for bound in given)
@@ -147,7 +153,7 @@ class SourceHooks:
         answer: dict[str, Any] = {"accepted": True, "workflows": took, "words": came.words}
         return JSONResponse(answer | ({"spooled": True} if spooled else {}), adapter(source.kind).taken)
 
-    async def _brought(self, source: Source, bound: Bound, until: float) -> str | None:
+    async def _brought(self, source: Source, bound: Bound, until: float, delivery: str) -> str | None:
         """Bring what is told of one ticket until then (by the loop's clock); the workflow's id, None where it is spooled."""
         told, workflow = bound.told, ""
         try:
@@ -159,30 +165,33 @@ class SourceHooks:
                 elif bound.words:
                     workflow = await self.dispatch.incident(source.name, told.ticket, bound.customer, bound.words)
         except (Unavailable, TimeoutError) as error:
-            await self._spool(source, bound, str(error) or f"Temporal did not take all of it within {PATIENCE:g} s")
+            await self._spool(
+                source, bound, str(error) or f"Temporal did not take all of it within {PATIENCE:g} s", delivery
+            )
             return None
         return workflow
 
-    async def _spool(self, source: Source, bound: Bound, why: str) -> None:
+    async def _spool(self, source: Source, bound: Bound, why: str, delivery: str) -> None:
         if self.spool is None:
             raise Unavailable(why)
         told = bound.told
         if told.look:  # That a ticket is to be read waits as well, as an entry without words.
-            await self.put_by(source.name, told.ticket, bound.customer, (), why)
+            await self.put_by(source.name, told.ticket, bound.customer, (), why, delivery=delivery)
         if bound.words:
-            await self.put_by(source.name, told.ticket, bound.customer, bound.words, why, told.incident)
+            await self.put_by(source.name, told.ticket, bound.customer, bound.words, why, told.incident, delivery)
 
     async def put_by(
-        self, source: str, ticket: str, customer: str, words: Sequence[Delivery], why: str, incident: str | None = None
-    ) -> None:
-        """Keep words in the records until Temporal answers.
+        self, source: str, ticket: str, customer: str, words: Sequence[Delivery | AccountDelivery], why: str,
+        incident: str | None = None, delivery: str = "",
+    ) -> None:  # fmt: skip
+        """Keep words in the records until Temporal answers; see `Spooled`.
 
         Raises:
             NotKept: the records fail as well.
         """
         assert self.spool is not None
         try:
-            await self.spool.put(source, ticket, customer, words, why, incident=incident)
+            await self.spool.put(source, ticket, customer, words, why, incident=incident, delivery=delivery)
         except (SQLAlchemyError, OSError) as error:
             raise NotKept(f"neither Temporal nor the records answer ({type(error).__name__})") from None
 
@@ -196,7 +205,7 @@ class SourceHooks:
         id = f"{came.source}/{came.delivery or f'sha256-{came.digest[:24]}'}"
         letter = Letter(
             id=id, source=came.source, received_at=hook.received, why=error.sentence, kind=came.kind, subject=error.path,
-            body=hook.raw.decode("utf-8", "replace"),
+            body=body_of(hook.raw),
         )  # fmt: skip
         try:
             if self.letters is None:
@@ -218,7 +227,7 @@ class SourceHooks:
         source = self.sources().get(name)
         if kind not in KINDS or source is None:
             raise Refused(404, f"there is no source {letter.source} any more; connect it again, or drop the letter")
-        hook = Hook({}, letter.body.encode(), letter.received_at)
+        hook = Hook({}, letter.raw, letter.received_at)
         read = self._read(adapter(kind), source, hook)
         came = Came(letter.source, letter.received_at)
         if not read.told:

@@ -6,14 +6,16 @@ import json
 import logging
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from activities.calls import Look
 from records.dead_letters import Letter
-from records.spool import Spool, Spooled
-from sla.events import Delivery
+from records.spool import LETTERS, Spool, Spooled, spool_id, words_of
+from sla.events import AccountDelivery, Delivery
 from starter.port import Unavailable
 
 TRIES: Final = 20
@@ -23,8 +25,8 @@ AT_ONCE: Final = 8
 MANY: Final = 200
 BACKOFF: Final = (1.0, 15.0)
 """Seconds between two tries: the first, and the longest."""
-LETTERS: Final = "spool"
-"""The dead letters of what was given up are `spool/SOURCE/ID`."""
+LATE: Final = timedelta(minutes=1)
+"""So long after the last that waited is gone, the log of deliveries is looked through: a line of it may come late."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +43,12 @@ class Door(Protocol):
     async def read_ticket(self, source: str, ticket: str) -> str:
         """Have a ticket read by its helpdesk's API."""
 
+    async def account(self, customer: str, word: AccountDelivery) -> str:
+        """Bring a payment event to the customer's account."""
+
+    async def look(self, customer: str, asked: Look) -> str:
+        """Have the customer's account read its payments where they are kept."""
+
     async def ready(self) -> None:
         """Whether Temporal answers."""
 
@@ -51,19 +59,24 @@ class Spooler:
     def __init__(self, spool: Spool, dispatch: Door, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._spool, self._dispatch, self._now = spool, dispatch, now
         self._put = asyncio.Event()
+        self._moved: datetime | None = None
+        """When something last was in the spool, or we began."""
 
     async def put(
-        self, source: str, ticket: str, customer: str, words: Sequence[Delivery], why: str, incident: str | None = None
-    ) -> None:
-        """Keep words of one ticket; without any: that it is to be read by its helpdesk's API.
+        self, source: str, ticket: str, customer: str, words: Sequence[Delivery | AccountDelivery], why: str,
+        incident: str | None = None, delivery: str = "",
+    ) -> None:  # fmt: skip
+        """Keep words, as `Spooled` has them. `delivery`: the id under which the log of deliveries has what told them.
 
         Raises:
             SQLAlchemyError, OSError: the records are down as well.
         """
         at = self._now()
-        id = f"{round(at.timestamp() * 1_000_000):018}-{uuid.uuid4().hex}"
-        await self._spool.put(Spooled(id, source, ticket, customer, incident, tuple(words), at, 0, why))
-        _log.warning("%d words of %s/%s are put by: %s", len(words), source, ticket[:80], why)
+        id = spool_id(at, delivery, uuid.uuid4().hex)
+        said: Any = tuple(words)
+        await self._spool.put(Spooled(id, source, ticket, customer, incident, said, at, 0, why))
+        _log.warning("%d words of %s/%s are put by: %s", len(words), source, (ticket or customer)[:80], why)
+        self._moved = at
         self._put.set()
 
     async def run(self) -> None:
@@ -83,15 +96,28 @@ class Spooler:
             wait = min(2 * wait, longest)
 
     async def drain(self) -> bool:
-        """Bring all that can be brought now; True when nothing is left."""
+        """Bring all that can be brought now, and have the log of deliveries say so; True when nothing is left."""
         try:
-            while found := await self._spool.waiting(MANY):
-                if not await self._bring(found):
-                    return False
+            empty = await self._brought()
+            await self._noted()
         except (SQLAlchemyError, OSError, ValueError) as error:  # ValueError: words that this version can't read
             _log.error("the spool can't be read or written (%s)", type(error).__name__)
             return False
+        return empty
+
+    async def _brought(self) -> bool:
+        while found := await self._spool.waiting(MANY):
+            self._moved = self._now()
+            if not await self._bring(found):
+                return False
         return True
+
+    async def _noted(self) -> None:
+        now = self._now()
+        self._moved = self._moved or now
+        if now - self._moved <= LATE:
+            while await self._spool.settle(now):
+                pass
 
     async def _bring(self, found: Sequence[Spooled]) -> bool:
         """One turn: the oldest of each ticket; False when none of them leaves the spool, or Temporal is away."""
@@ -110,16 +136,13 @@ class Spooler:
     async def _one(self, each: Spooled) -> str | None:
         """Bring words; None: they are taken. Else why not."""
         try:
-            if each.incident is not None:
-                await self._dispatch.existing(each.incident, each.words)
-            elif each.words:
-                await self._dispatch.incident(each.source, each.ticket, each.customer, each.words)
-            else:
-                await self._dispatch.read_ticket(each.source, each.ticket)
+            await bring(self._dispatch, each)
         except Unavailable as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - the words of one ticket must not keep back those of the others
-            _log.error("words of %s/%s can't be brought", each.source, each.ticket[:80], exc_info=error)
+            _log.error(
+                "words of %s/%s can't be brought", each.source, (each.ticket or each.customer)[:80], exc_info=error
+            )
             return f"a fault of ours: {type(error).__name__}"
         await self._spool.done(each.id)
         return None
@@ -140,7 +163,13 @@ class Spooler:
             return False
         kept = letter(each, f"Temporal did not take it in {tried} tries: {why}")
         if await self._spool.give_up(each.id, kept):
-            _log.error("words of %s/%s are kept as the dead letter %s: %s", each.source, each.ticket[:80], kept.id, why)
+            _log.error(
+                "words of %s/%s are kept as the dead letter %s: %s",
+                each.source,
+                (each.ticket or each.customer)[:80],
+                kept.id,
+                why,
+            )
         return True
 
 
@@ -156,25 +185,36 @@ def letter(each: Spooled, why: str) -> Letter:
     kind = ", ".join(dict.fromkeys(word.event.event for word in each.words))
     source = f"{LETTERS}/{each.source}"
     body = json.dumps(said, ensure_ascii=False)
-    return Letter(f"{source}/{each.id}", source, each.put_at, why[:500], kind, each.ticket or each.incident or "", body)
+    return Letter(
+        f"{source}/{each.id}", source, each.put_at, why[:500], kind, each.ticket or each.incident or each.customer, body
+    )
 
 
-def words_of(kept: Letter) -> Spooled:
-    """The words in such a letter.
+def held(kept: Letter) -> Spooled:
+    """What such a letter holds.
 
     Raises:
-        ValueError: it holds none.
+        ValueError: nothing that can be read.
     """
     said = json.loads(kept.body)
-    words = tuple(Delivery.model_validate(word) for word in said["words"])
-    return Spooled(
-        kept.id,
-        said["source"],
-        said["ticket"],
-        said["customer"],
-        said["incident"],
-        words,
-        kept.received_at,
-        0,
-        kept.why,
-    )
+    names = (said["source"], said["ticket"], said["customer"], said["incident"])
+    found = Spooled(kept.id, *names, (), kept.received_at, 0, kept.why)
+    return replace(found, words=words_of(found, said["words"]))
+
+
+async def bring(door: Door, each: Spooled) -> str:
+    """Bring what waits to where it belongs; the workflow's id, or nothing where it does not run any more.
+
+    Raises:
+        Unavailable: it was not taken.
+    """
+    words: Any = each.words
+    if each.of_account:
+        if not words:
+            return await door.look(each.customer, Look(source=each.source, why="what it told waited in the records"))
+        return [await door.account(each.customer, word) for word in words][-1]
+    if each.incident is not None:
+        return await door.existing(each.incident, words)
+    if words:
+        return await door.incident(each.source, each.ticket, each.customer, words)
+    return await door.read_ticket(each.source, each.ticket)

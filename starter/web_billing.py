@@ -7,7 +7,7 @@ would only send the same again for days. What is not rightly signed is 401, and 
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 
 from activities.calls import Look
-from records.dead_letters import Letter
+from records.dead_letters import Letter, body_of
 from sla import names
 from sla.events import AccountDelivery
 from starter import hook_stripe_signature
@@ -27,7 +27,8 @@ from starter.hook_settings import IntakeSettings
 from starter.hook_signature import BadSignature, verify
 from starter.intake import generic, stripe
 from starter.openapi import BILLING_PAYMENTS, STANDARD_WEBHOOKS, TEXT, answer, body, header, obj, one, page, taken
-from starter.port import BillingRecords, Dispatch, NotKept
+from starter.port import BillingRecords, Dispatch, NotKept, Unavailable
+from starter.source_hooks import SourceHooks
 
 STRIPE_LIMIT = 1024 * 1024
 """Bytes; an invoice of hundreds of lines has some hundred thousand."""
@@ -44,6 +45,8 @@ class BillingHooks:
     dispatch: Dispatch
     settings: IntakeSettings
     records: BillingRecords | None
+    sources: SourceHooks | None = None
+    """With it, what Temporal does not take waits in the records."""
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many deliveries of each source were taken, ignored, kept as dead letters or refused, since the start."""
 
@@ -68,9 +71,16 @@ class BillingHooks:
             why = f"no customer is linked to {told.customer} of the Stripe account {account}"
             return await self._kept(source, told.id, received, why, told.kind, told.customer, raw)
         asked = Look(source=source, why=f"{told.kind} {told.id}")
-        took = [await self.dispatch.look(id, asked) for id in dict.fromkeys(customer.id for customer, _ in found)]
-        self._count(source, "taken", told.kind)
-        return JSONResponse({"accepted": True, "workflows": took, "event": told.id}, 202)
+        took = list[str]()
+        for id in dict.fromkeys(customer.id for customer, _ in found):
+            try:
+                took.append(await self.dispatch.look(id, asked))
+            except Unavailable as error:
+                await self._put_by(source, id, (), error)
+        looks = len(took) == len({customer.id for customer, _ in found})
+        self._count(source, "taken" if looks else "spooled", told.kind)
+        said = {"accepted": True, "workflows": took, "event": told.id}
+        return JSONResponse(said if looks else said | {"spooled": True}, 202)
 
     async def billing(self, source: str, id: str, raw: bytes, received: datetime) -> JSONResponse:
         """A delivery of a generic billing source that is rightly signed."""
@@ -90,16 +100,26 @@ class BillingHooks:
         if word.event.line is not None and word.event.line not in lines:
             why = f"{customer} has no contract line {word.event.line}; there are: {', '.join(lines)}"
             return await self._kept(kept, id, received, why, word.event.event, customer, raw)
-        took = await self.dispatch.account(customer, word)
+        try:
+            took = await self.dispatch.account(customer, word)
+        except Unavailable as error:
+            await self._put_by(kept, customer, (word,), error)
+            self._count(kept, "spooled", word.event.event)
+            return JSONResponse({"accepted": True, "spooled": True, "key": word.key}, 202)
         self._count(kept, "taken", word.event.event)
         return JSONResponse({"accepted": True, "workflow": took, "key": word.key}, 202)
+
+    async def _put_by(self, source: str, customer: str, words: Sequence[AccountDelivery], error: Unavailable) -> None:
+        if self.sources is None or self.sources.spool is None:
+            raise error
+        await self.sources.put_by(source, "", customer, words, str(error))
 
     async def _kept(
         self, source: str, id: str, received: datetime, why: str, kind: str, subject: str, raw: bytes
     ) -> JSONResponse:
         letter = Letter(
             id=f"{source}/{id[:200]}", source=source, received_at=received, why=why, kind=kind, subject=subject,
-            body=raw.decode("utf-8", "replace"),
+            body=body_of(raw),
         )  # fmt: skip
         async with self._at_hand() as records:
             new = await records.letters.put(letter)
@@ -128,7 +148,10 @@ def add_billing_hooks(app: FastAPI, hooks: BillingHooks) -> None:
     settings = hooks.settings
     kept, texts = obj(accepted=one(False), dead_letter=TEXT, why=TEXT), {"type": "array", "items": TEXT}
     look = {
-        202: answer("The accounts of those it is about look.", taken(workflows=texts, event=TEXT)),
+        202: answer(
+            "The accounts of those it is about look; or `spooled`: as soon as Temporal answers.",
+            obj("spooled", accepted=one(True), workflows=texts, event=TEXT, spooled=one(True)),
+        ),
         200: answer(
             "It tells nothing; or it is kept as a dead letter, for nobody is linked to it or it can't be read.",
             {"oneOf": [obj(accepted=one(False), ignored=TEXT), kept]},
@@ -159,7 +182,10 @@ def add_billing_hooks(app: FastAPI, hooks: BillingHooks) -> None:
         return await hooks.stripe(account, raw, received)
 
     brought = {
-        202: answer("It is with the customer's account.", taken(workflow=TEXT, key=TEXT)),
+        202: answer(
+            "It is with the customer's account; or `spooled`: kept in the records until Temporal answers.",
+            {"oneOf": [taken(workflow=TEXT, key=TEXT), taken(spooled=one(True), key=TEXT)]},
+        ),
         200: answer("It is kept as a dead letter: there is no such customer, or no such line.", kept),
     }
     said = page(
@@ -193,7 +219,7 @@ def replayed(letter: Letter) -> AccountDelivery:
     """
     _, _, source = letter.source.partition("/")
     id = letter.id.removeprefix(f"{letter.source}/")
-    return generic.payment(parse(letter.body.encode()), source, f"billing:{source}:{id}", letter.received_at)
+    return generic.payment(parse(letter.raw), source, f"billing:{source}:{id}", letter.received_at)
 
 
 def _digest(raw: bytes) -> str:

@@ -82,9 +82,10 @@ class GenericHook:
                 came.tickets = (word.ticket,)
                 took = await self.dispatch.incident(customer, word.ticket, customer, [word.delivery])
         except Unavailable as error:
-            if self.sources is None or self.sources.spool is None or isinstance(word.delivery, AccountDelivery):
+            if self.sources is None or self.sources.spool is None:
                 raise
-            await self.sources.put_by(customer, word.ticket or "", customer, (word.delivery,), str(error))
+            said = (word.delivery,)
+            await self.sources.put_by(customer, word.ticket or "", customer, said, str(error), delivery=came.id)
             came.ends("spooled", "Temporal did not answer; kept in the records")
             return JSONResponse({"accepted": True, "spooled": True, "key": word.delivery.key}, 202)
         came.ends("accepted", "")

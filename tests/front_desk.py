@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -14,7 +15,7 @@ from records.deliveries import DeliveryRecord
 from sla.customer import Contact, Customer
 from sla.events import Delivery
 from sla.source import Source
-from starter.hook_settings import IntakeSettings, SourceSecrets
+from starter.hook_settings import IntakeSettings, Secrets, SourceSecrets
 from starter.port import Log, Spool, Unavailable
 from starter.source_hooks import SourceHooks
 from starter.web import create_app
@@ -105,11 +106,12 @@ class Waiting:
     """The spool, in memory."""
 
     down: bool = False
-    kept: list[tuple[str, str, str, tuple[Delivery, ...], str | None]] = field(default_factory=list)
+    kept: list[tuple[str, str, str, tuple[Any, ...], str | None]] = field(default_factory=list)
 
     async def put(
-        self, source: str, ticket: str, customer: str, words: Sequence[Delivery], why: str, incident: str | None = None
-    ) -> None:
+        self, source: str, ticket: str, customer: str, words: Sequence[Any], why: str, incident: str | None = None,
+        delivery: str = "",
+    ) -> None:  # fmt: skip
         if self.down:
             raise OSError("the disk is full")
         self.kept.append((source, ticket, customer, tuple(words), incident))
@@ -129,7 +131,7 @@ class Desk:
     ) -> None:
         self.door, self.letters, self.notes, self.waiting = Door(), Letters(), Notes(), Waiting()
         known = {source.name: SourceSecrets(secrets=tuple(secrets)) for source in sources}
-        settings = IntakeSettings(sources=known, now=lambda: now)
+        settings = IntakeSettings(Secrets(sources=known), now=lambda: now)
         self.hooks = SourceHooks(
             self.door,  # type: ignore[arg-type]
             settings,

@@ -124,6 +124,25 @@ async def test_what_is_rightly_signed_and_can_not_be_read_is_a_dead_letter_and_c
     assert desk.door.words
 
 
+async def test_a_dead_letter_hands_over_the_very_bytes_that_came(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mails and whatever else is no UTF-8: a text made of it in passing would read otherwise, and its parts have other lengths."""
+    came: list[bytes] = []
+
+    def mail(body: Any, source: Source, received: datetime) -> Read:
+        came.append(body)
+        if len(came) == 1:
+            raise Unusable("the mail names no sender in From")
+        return Read((Told("4711", (word("toy:mail", received, received, event="opened"),)),))
+
+    _toys(monkeypatch, Adapter("toy", "Toy desk", mail, bearer, body="mail"))
+    raw = "Subject: Störung\r\n\r\nAußen \0 nichts.".encode("latin-1") + bytes(range(256))
+    assert (await desk.post("/hooks/toy/desk", raw, {"authorization": f"Bearer {SECRET}"})).json()["accepted"] is False
+    (letter,) = desk.letters.kept.values()
+    assert "Störung" in letter.body
+    assert await desk.hooks.replay(letter) == "2 words brought to 4711"
+    assert came == [raw, raw]
+
+
 async def test_unknown_types_are_ignored_and_counted_and_a_challenge_is_answered(desk: Desk) -> None:
     assert (await send(desk, event="noise")).json() == {"accepted": False, "ignored": "noise is no event that matters"}
     answer = await send(desk, event="hello", challenge="abc")

@@ -3,19 +3,21 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activities.calls import Look
 from records.dead_letters import LISTED, DeadLetterStore
+from records.deliveries import DeliveryRecord, DeliveryStore
 from records.spool import Spool, Spooled
-from sla.events import Delivery
+from sla.events import AccountDelivery, Delivery
 from starter import spooler
 from starter.port import Unavailable
-from starter.spooler import PATIENCE, TRIES, Spooler, letter, words_of
+from starter.spooler import LATE, PATIENCE, TRIES, Spooler, held, letter
 
 AT = datetime(2031, 7, 7, 17, 0, tzinfo=UTC)
 
@@ -44,11 +46,17 @@ class Door:
     async def read_ticket(self, source: str, ticket: str) -> str:
         return await self._take(f"read/{source}/{ticket}", [said("looked")])
 
+    async def account(self, customer: str, word: AccountDelivery) -> str:
+        return await self._take(f"account/{customer}", [word])
+
+    async def look(self, customer: str, asked: Look) -> str:
+        return await self._take(f"look/{customer}", [said(asked.source)])
+
     async def ready(self) -> None:
         if self.shut:
             raise Unavailable("away")
 
-    async def _take(self, where: str, words: Sequence[Delivery]) -> str:
+    async def _take(self, where: str, words: Sequence[Delivery | AccountDelivery]) -> str:
         self.asked += 1
         await asyncio.sleep(0)
         if self.shut or where in self.never:
@@ -76,8 +84,8 @@ def spool(engine: AsyncEngine) -> Spool:
     return Spool(engine)
 
 
-async def put(making: Spooler, ticket: str, *keys: str, incident: str | None = None) -> None:
-    await making.put("desk", ticket, "acme", [said(key) for key in keys], "away", incident)
+async def put(making: Spooler, ticket: str, *keys: str, incident: str | None = None, delivery: str = "") -> None:
+    await making.put("desk", ticket, "acme", [said(key) for key in keys], "away", incident, delivery)
 
 
 async def test_what_is_put_waits_as_it_is_the_oldest_of_each_ticket_first(spool: Spool) -> None:
@@ -95,6 +103,86 @@ async def test_what_is_put_waits_as_it_is_the_oldest_of_each_ticket_first(spool:
     assert await spool.done("1")
     assert not await spool.done("1")
     assert [one.id for one in await spool.waiting(10)] == ["2", "3"]
+
+
+async def test_a_spooled_delivery_is_accepted_in_the_log_as_soon_as_all_it_told_has_come(
+    spool: Spool, engine: AsyncEngine
+) -> None:
+    door, clock, log = Door(shut=True), Clock(), DeliveryStore(engine)
+    making = Spooler(spool, door, clock)
+    await put(making, "1", "a", delivery="d1")
+    await put(making, "2", "b", delivery="d1")
+    await put(making, "", "ack", incident="incident/desk/9", delivery="press")
+    one = DeliveryRecord("d1", "zendesk/desk", AT, "evt-1", "", "", "spooled", "away", ("1", "2"), 2, took_ms=5)
+    lines = [one, *(replace(one, id=id) for id in ("press", "gone")), replace(one, id="told", outcome="ignored")]
+    await log.put(lines)
+    assert not await making.drain()
+    came = {each.id: (each.outcome, each.detail) for each in await log.recent()}
+    waits = ("spooled", "away")
+    done = ("accepted", "it waited in the records until 2031-07-07 17:00:00 UTC")
+    assert came == {"d1": waits, "press": waits, "told": ("ignored", "away"), "gone": done}
+    door.shut, door.never, clock.at = False, {"desk/2"}, AT + timedelta(minutes=7)
+    assert not await making.drain()
+    left = {each.id for each in await log.recent(outcome="spooled")}
+    assert left == {"d1"}, "a part of it waits still"
+    door.never.clear()
+    assert await making.drain()
+    assert await log.recent(outcome="spooled") == []
+    (found,) = [each for each in await log.recent() if each.id == "d1"]
+    assert found == replace(one, outcome="accepted", detail="it waited in the records until 2031-07-07 17:07:00 UTC")
+
+
+async def test_what_waits_for_an_account_comes_to_it_and_a_thin_word_of_it_has_it_look(spool: Spool) -> None:
+    door = Door(shut=True)
+    making = Spooler(spool, door, Clock())
+    told = {"key": "p", "occurred_at": AT, "received_at": AT, "event": {"event": "payment_lapsed", "reference": "in_1"}}
+    lapsed = AccountDelivery.model_validate(told)
+    await making.put("billing/erp", "", "acme", [lapsed], "away")
+    await making.put("stripe/main", "", "acme", [], "away")
+    await making.put("stripe/main", "", "other", [], "away")
+    assert not await making.drain()
+    first = await spool.waiting(9)
+    assert [(one.customer, one.words) for one in first] == [("acme", (lapsed,)), ("acme", ()), ("other", ())]
+    again = held(letter(first[0], "it is not taken"))
+    assert (again.of_account, again.customer, again.words) == (True, "acme", (lapsed,))
+    door.shut = False
+    assert await making.drain()
+    assert sorted(door.took) == [("account/acme", "p"), ("look/acme", "stripe/main"), ("look/other", "stripe/main")]
+
+
+async def test_a_line_of_the_log_that_comes_after_its_words_have_gone_is_told_of_as_well(
+    spool: Spool, engine: AsyncEngine
+) -> None:
+    """The log is written a moment later; and after a minute in which nothing waited nobody looks it through any more."""
+    clock, log = Clock(), DeliveryStore(engine)
+    making = Spooler(spool, Door(), clock)
+    await put(making, "1", "a")
+    assert await making.drain()
+    line = DeliveryRecord("d1", "zendesk/desk", AT, "evt-1", "", "", "spooled", "away", ("1",))
+    await log.put([line])
+    assert await making.drain()
+    assert [each.outcome for each in await log.recent()] == ["accepted"]
+    clock.at += LATE + timedelta(seconds=1)
+    await log.put([replace(line, id="d2")])
+    assert await making.drain()
+    assert [each.id for each in await log.recent(outcome="spooled")] == ["d2"]
+    assert await Spooler(spool, Door(), clock).drain(), "one that starts looks it through"
+    assert await log.recent(outcome="spooled") == []
+
+
+async def test_a_spooled_delivery_that_is_given_up_says_which_dead_letter_it_is(
+    spool: Spool, engine: AsyncEngine
+) -> None:
+    clock, log = Clock(), DeliveryStore(engine)
+    making = Spooler(spool, Door(never={"desk/4711"}), clock)
+    await put(making, "4711", "a", delivery="d1")
+    await log.put([DeliveryRecord("d1", "zendesk/desk", AT, "evt-1", "", "", "spooled", "away", ("4711",))])
+    clock.at += PATIENCE
+    for _ in range(TRIES):
+        await making.drain()
+    (kept,) = await DeadLetterStore(engine).list(LISTED)
+    (found,) = await log.recent()
+    assert (found.outcome, found.detail) == ("kept", f"Temporal did not take it; it is the dead letter {kept.id}")
 
 
 async def test_what_another_process_brought_meanwhile_becomes_no_dead_letter(spool: Spool, engine: AsyncEngine) -> None:
@@ -172,7 +260,7 @@ async def test_a_ticket_that_is_never_taken_keeps_back_no_other_and_ends_as_dead
     assert loop.id.startswith("spool/desk/")
     assert (loop.source, loop.kind) == ("spool/desk", "customer_replied")
     assert len(loop.body) > LISTED == len(kept["loop"].body), "what nobody took is kept whole"
-    again = words_of(loop)
+    again = held(loop)
     assert (again.source, again.ticket, again.customer, again.incident) == ("desk", "loop", "acme", None)
     assert again.words == tuple(said("a", "x" * 20_000) for _ in range(5))
 

@@ -14,16 +14,20 @@ from standardwebhooks.webhooks import Webhook
 from stripe import WebhookSignature
 
 from activities.calls import Look
+from activities.policies import Policies
 from records import database
 from records.customers import CustomerStore
 from records.dead_letters import DeadLetterStore, Letter
+from records.spool import Spool
 from sla.customer import BillingLink, Contact, ContractLine, Customer
 from sla.events import AccountDelivery
 from starter import web_billing
-from starter.hook_settings import HookSettingError, IntakeSettings, new_secret, read
+from starter.hook_settings import HookSettingError, IntakeSettings, Secrets, new_secret, read
 from starter.hook_signature import key_of
 from starter.intake import stripe
 from starter.port import BillingRecords, Unavailable
+from starter.source_hooks import SourceHooks
+from starter.spooler import Spooler
 from starter.web import create_app
 
 NOW = datetime(2031, 7, 7, 17, 0, tzinfo=UTC)
@@ -70,14 +74,19 @@ class Door:
 class Web:
     """The app on real records, and a browser that signs as Stripe's own library does."""
 
-    def __init__(self, customers: CustomerStore, letters: DeadLetterStore) -> None:
+    def __init__(self, customers: CustomerStore, letters: DeadLetterStore, spool: Spool) -> None:
         self.door, self.customers, self.letters = Door(), customers, letters
+        self.spooler = Spooler(spool, self.door, lambda: NOW)  # type: ignore[arg-type]
         settings = IntakeSettings(
-            stripe={"main": (MAIN.encode(), OLD.encode()), "other": (OTHER.encode(),), "unset": ()},
-            billing={"erp": (key_of(ERP),), "ledger": (key_of(LEDGER),)},
+            Secrets(
+                stripe={"main": (MAIN.encode(), OLD.encode()), "other": (OTHER.encode(),), "unset": ()},
+                billing={"erp": (key_of(ERP),), "ledger": (key_of(LEDGER),)},
+            ),
             now=lambda: NOW,
         )
-        app = create_app(self.door, settings, billing=BillingRecords(customers, letters))  # type: ignore[arg-type]
+        hooks = SourceHooks(self.door, settings, Policies(), spool=self.spooler)  # type: ignore[arg-type]
+        records = BillingRecords(customers, letters)
+        app = create_app(self.door, settings, billing=records, sources=hooks)  # type: ignore[arg-type]
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://intake")
 
@@ -133,7 +142,7 @@ async def web(tmp_path: Path) -> AsyncIterator[Web]:
     engine = database.engine(url)
     customers = CustomerStore(engine)
     await customers.put(ACME)
-    yield Web(customers, DeadLetterStore(engine))
+    yield Web(customers, DeadLetterStore(engine), Spool(engine))
     await engine.dispose()
 
 
@@ -295,14 +304,20 @@ async def test_a_body_that_is_too_large_compressed_or_slow_is_refused(web: Web) 
     assert (await web.http.get("/hooks/stripe/main")).status_code == 405
 
 
-async def test_while_temporal_is_away_stripe_is_asked_to_come_again(web: Web) -> None:
+async def test_while_temporal_is_away_what_billing_tells_waits_in_the_records(web: Web) -> None:
     web.door.away = True
     answer = await web.send(event())
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    told = {"accepted": True, "spooled": True, "workflows": [], "event": event()["id"]}
+    assert (answer.status_code, answer.json()) == (202, told)
     assert (await web.send(event("customer.created"))).status_code == 200
     assert (await web.send(event(customer="cus_nobody"))).status_code == 200
+    paid = await web.erp({"customer": "acme", "event": "payment_lapsed"})
+    assert (paid.status_code, paid.json()) == (202, {"accepted": True, "spooled": True, "key": "billing:erp:msg_1"})
+    assert not await web.spooler.drain()
     web.door.away = False
-    assert (await web.send(event())).status_code == 202
+    assert await web.spooler.drain()
+    assert [customer for customer, _ in web.door.looks] == ["acme"]
+    assert [(customer, word.key) for customer, word in web.door.payments] == [("acme", "billing:erp:msg_1")]
 
 
 @contextmanager
@@ -316,7 +331,9 @@ def down(web: Web) -> Iterator[None]:
 
             return asked
 
-    settings = IntakeSettings(stripe={"main": (MAIN.encode(),)}, billing={"erp": (key_of(ERP),)}, now=lambda: NOW)
+    settings = IntakeSettings(
+        Secrets(stripe={"main": (MAIN.encode(),)}, billing={"erp": (key_of(ERP),)}), now=lambda: NOW
+    )
     app = create_app(web.door, settings, billing=BillingRecords(Down(), Down()))  # type: ignore[arg-type]
     before, web.http = (
         web.http,

@@ -15,7 +15,7 @@ from standardwebhooks.webhooks import Webhook
 
 from sla.events import AccountDelivery, Delivery
 from starter import hook_bodies
-from starter.hook_settings import HookSettingError, IntakeSettings, ensure, new_secret, read
+from starter.hook_settings import HookSettingError, IntakeSettings, Secrets, ensure, new_secret, read
 from starter.hook_signature import key_of
 from starter.port import Unavailable
 from starter.web import create_app
@@ -54,7 +54,7 @@ class Web:
     def __init__(self) -> None:
         self.taken = Taken()
         settings = IntakeSettings(
-            generic={"acme": (key_of(SECRET), key_of(OLD)), "other": (key_of(FOREIGN),)},
+            Secrets(generic={"acme": (key_of(SECRET), key_of(OLD)), "other": (key_of(FOREIGN),)}),
             now=lambda: NOW,
         )
         transport = httpx.ASGITransport(create_app(self.taken, settings), raise_app_exceptions=False)
