@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from records.models import NoticeSent
+from records.models import NoticePart, NoticeSent
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,15 @@ class Sent:
     via: str
     sent_at: datetime
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Went:
+    """A message of an incident that went out: the keys of the steps that it says, to whom (as in its key), and how."""
+
+    steps: tuple[str, ...]
+    to: str
+    via: str
 
 
 class SentStore:
@@ -52,12 +61,31 @@ class SentStore:
             done = await connection.execute(statement.returning(NoticeSent.key))
             return done.scalar_one_or_none() is not None
 
+    async def went(self, incident: str) -> list[Went]:
+        """How the messages of one incident went, those too that went as a part of another."""
+        name = NoticePart.bundle + "/" + NoticePart.recipient_channel + "-" + NoticePart.recipient_id
+        alone = select(NoticeSent.key, NoticeSent.via).where(NoticeSent.incident == incident)
+        parts = select(NoticePart.step_key, NoticePart.recipient_id, NoticeSent.via).join(
+            NoticeSent, NoticeSent.key == name
+        )
+        async with self._engine.connect() as connection:
+            found = [_went(incident, key, via) for key, via in await connection.execute(alone)]
+            for key, to, via in await connection.execute(parts.where(NoticePart.incident == incident)):
+                whole = key.startswith(f"{incident}/")  # what was put off keeps the key of its message
+                found.append(_went(incident, key, via) if whole else Went((key,), to, via))
+        return found
+
     async def recent(self, limit: int = 50) -> list[Sent]:
         """The newest first, at most `limit`."""
         order = (NoticeSent.sent_at.desc(), NoticeSent.key)
         async with self._engine.connect() as connection:
             rows = await connection.execute(select(NoticeSent.__table__).order_by(*order).limit(limit))
             return [_sent(row) for row in rows.mappings()]
+
+
+def _went(incident: str, key: str, via: str) -> Went:
+    said, _, to = key.removeprefix(f"{incident}/").rpartition("/")
+    return Went(tuple(said.split("+")), to, via)
 
 
 def _sent(row: Mapping[Any, Any]) -> Sent:

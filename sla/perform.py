@@ -74,10 +74,12 @@ def begun(step: Step) -> Entry:
     return record(f"begun:{step.key}", step.at, what)
 
 
-def done(step: Step, outcome: Outcome) -> StepDone:
-    """The record of what came of a step."""
+def done(step: Step, outcome: Outcome, fallback: Recipient | None = None) -> StepDone:
+    """The record of what came of a step. `fallback`: who gets what none of the ways of those told takes."""
     notices = tuple(notice for notice, _ in outcome.notices)
-    ways = (way for _, people in outcome.notices for who in people for way in (who.channel, *dict(who.fallbacks)))
+    reached = [who for _, people in outcome.notices for who in people]
+    reached += [fallback] if reached and fallback is not None else []
+    ways = (way for who in reached for way in (who.channel, *dict(who.fallbacks)))
     shows = any(way in LIVE for way in ways)
     return StepDone(step_key=step.key, notices=notices, assignee=outcome.assignee, tried=outcome.tried, shows=shows)
 
@@ -85,13 +87,17 @@ def done(step: Step, outcome: Outcome) -> StepDone:
 def read(
     contract: Contract, opening: Delivery, customer: Customer | None, language: tuple[str | None, str | None]
 ) -> Read:
-    """What reading the opening gives. `language`: what was detected and by what, where it was not told."""
+    """What reading the opening gives. `language`: what was detected and by what, where it was not told.
+
+    A program that opens a ticket in nobody's name, such as one that watches, has left nothing out that a person could add.
+    """
     what = opening.event
     if what.event != "opened":
         return Read()
     given = {name for name, value in what.fields.items() if value.strip()}
     items = contract.checklist.items if contract.checklist else {}
-    missing = tuple(name for name, item in items.items() if not given & set(item.fields))
+    asked = what.by is not None or what.channel != "api"
+    missing = tuple(name for name, item in items.items() if asked and not given & set(item.fields))
     known = None
     if customer is not None and customer.contacts and what.by is not None:
         known = customer.contact(what.by) is not None

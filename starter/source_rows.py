@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from records.dead_letters import DeadLetterStore
 from records.sources import SourceState, SourceStore, quiet_by_name, quiet_since
-from records.spool import Spool
+from records.spool import LETTERS, Spool
 from sla.source import Source
 from starter.connecting import SETUPS
-from starter.spooler import LETTERS
+
+GONE: Final = timedelta(days=30)
+"""A source whose file is gone is listed for so long after it was heard last: its deliveries are in the log until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,15 @@ def lines(
     letters: Mapping[str, int],
     now: datetime,
 ) -> list[SourceLine]:
-    """A line for each source that is connected, then for each that once was."""
+    """A line for each source that is connected, then for each that once was, while there is something to say of it."""
     alarms = quiet_by_name(sources, states, now)
     made = []
     for name in (*sorted(sources), *sorted(states.keys() - sources.keys())):
         source, state = sources.get(name), states.get(name)
         kind = source.kind if source else states[name].kind
+        dead = letters.get(f"{kind}/{name}", 0) + letters.get(f"{LETTERS}/{name}", 0)
+        if not source and not dead and not spooled.get(name) and now - _last(states[name]) > GONE:
+            continue
         made.append(
             SourceLine(
                 name=name,
@@ -73,7 +79,12 @@ def lines(
                 read_at=state.read_at if state else None,
                 read_how=state.read_how if state else "",
                 spooled=spooled.get(name, 0),
-                letters=letters.get(f"{kind}/{name}", 0) + letters.get(f"{LETTERS}/{name}", 0),
+                letters=dead,
             )
         )
     return made
+
+
+def _last(state: SourceState) -> datetime:
+    """When it was there last, as far as is known."""
+    return max(at for at in (state.since, state.heard_at, state.read_at) if at is not None)

@@ -102,6 +102,23 @@ def test_delivered_twice_and_shuffled_it_is_the_same_incident():
         assert standing(*mixed) == wanted
 
 
+def test_what_a_real_one_sent_opens_raises_resolves_and_reopens_at_the_alerts_own_times():
+    """Captured from Alertmanager 0.25.0: fires, a worse alert joins, repeated, one ends, all end, fires again, ends again."""
+    bodies = json.loads((DELIVERIES / "captured.json").read_text())
+    assert bodies[1] == bodies[2], "what is repeated is the same"
+    stories = [told(body, heard=datetime(2026, 11, 22, 14, 30, tzinfo=UTC)) for body in bodies]
+    assert {one.ticket for one in stories} == {stories[0].ticket}
+    words = sorted(by_key(*stories).values(), key=lambda word: word.occurred_at)
+    assert [(word.event.event, f"{word.occurred_at:%M:%S.%f}"[:9]) for word in words] == [
+        ("opened", "18:10.198"), ("reopened", "18:10.198"), ("priority_changed", "18:11.303"), ("reopened", "18:11.303"),
+        ("resolved", "19:11.346"), ("reopened", "19:21.277"), ("resolved", "19:31.299"),
+    ]  # fmt: skip
+    opening, _, raised, *_ = (word.event for word in words)
+    assert (opening.priority, raised.to) == ("P2", "P1")
+    assert opening.subject == "CheckoutDown: Checkout of acme answers slowly"
+    assert [said(one)[-1][0] for one in stories] == ["reopened"] * 4 + ["resolved", "reopened", "resolved"]
+
+
 def test_a_repeated_notification_has_the_same_words_though_another_zone_writes_its_times():
     body, other = delivery("firing"), delivery("firing")
     other["alerts"][0]["startsAt"] = "2031-07-09T08:00:12.266739266Z"

@@ -101,7 +101,7 @@ async def test_T11_what_is_missing_is_asked_once_and_waiting_pauses_the_resoluti
     asked = {
         ticket: kinds(incident).count("information_request") for ticket, incident in (await acts("checklist")).items()
     }
-    assert asked == {"whole": 0, "bare": 1}
+    assert asked == {"whole": 0, "bare": 1, "watched": 0}
     waiting = (await acts("waiting-pauses-resolution"))["unanswered"]["clocks"]
     assert (waiting["resolution"]["state"], waiting["response"]["state"]) == ("paused", "missed")
 

@@ -14,11 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from records import database
 from records.dead_letters import DeadLetterStore, Letter
 from records.deliveries import CARRIED_OUT, DeliveryStore
-from records.sources import SourceStore
+from records.sources import SourceState, SourceStore
 from records.spool import Spool, Spooled
+from sla.source import Source
 from starter.commands.deliveries import COLOURS
 from starter.home import Home
 from starter.outcomes import MEANS, Outcome
+from starter.source_rows import lines
 from tests.terminal import Run, run
 from tests.test_deliveries import ONE
 from tests.test_spooler import said
@@ -158,6 +160,18 @@ def test_sources_tell_when_they_were_heard_and_which_have_gone_quiet(run: Run) -
     assert [(one["name"], bool(one["alarm"]), one["letters"]) for one in told] == [
         ("desk", True, 2), ("mail", False, 0), ("gone", False, 0),
     ]  # fmt: skip
+
+
+def test_a_source_without_a_file_is_listed_while_there_is_something_to_say_of_it() -> None:
+    old, fresh = NOW - timedelta(days=31), NOW - timedelta(days=29)
+    ages = {"heard": fresh, "old": old, "waits": old, "dead": old, "given up": old}
+    states = {name: SourceState(name, "jira", old, heard_at=at) for name, at in ages.items()}
+    states["read"] = SourceState("read", "jira", old, read_at=fresh)
+    told = lines({}, states, {"waits": 2}, {"jira/dead": 1, "spool/given up": 1, "jira/other": 1}, NOW)
+    assert [one.name for one in told] == ["dead", "given up", "heard", "read", "waits"]
+    assert not any(one.connected or one.alarm or one.quiet_since for one in told)
+    back = {"old": Source(name="old", kind="jira")}
+    assert next(one.name for one in lines(back, states, {}, {}, NOW)) == "old", "connected again, it is there again"
 
 
 def test_without_any_source_it_says_how_to_connect_one(run: Run, connected: Path) -> None:

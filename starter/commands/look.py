@@ -1,8 +1,8 @@
 """`plan`, `proof` and `log`: what will happen to an incident, why its deadlines are what they are, what happened."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from temporalio.client import Client
 
@@ -10,12 +10,16 @@ from sla import names
 from starter.commands import terminal
 from starter.commands.add_up import stretches
 from starter.commands.failures import RefusalError
-from starter.commands.find import find
+from starter.commands.find import Found, find
 from starter.commands.options import Json, Source, Ticket, option
 from starter.commands.query import query
 from starter.commands.show import steps
+from starter.commands.went import by, ways, went
 from starter.connect import ask
 from starter.home import Home
+
+if TYPE_CHECKING:
+    from records.sent import Went
 
 ENVELOPE = ("event", "by", "key")
 
@@ -61,7 +65,7 @@ def log(ticket: Ticket, source: Source = None, json: Json = False) -> None:
 
     Example: pactkeeper log 4711
     """
-    lines = ask(Home.here(), lambda client: _query(client, ticket, source, names.LOG))
+    lines, known = ask(Home.here(), lambda client: _logged(client, ticket, source))
     if json:
         terminal.as_json(lines)
         return
@@ -76,14 +80,22 @@ def log(ticket: Ticket, source: Source = None, json: Json = False) -> None:
                 heard if heard != happened else "",
                 what["event"].replace("_", " "),
                 what.get("by") or "",
-                _details(what),
+                _details(what, known),
             ],
         )
     terminal.show(made)
 
 
-async def _query(client: Client, ticket: str, source: str | None, name: str) -> Any:
+async def _logged(client: Client, ticket: str, source: str | None) -> "tuple[list[dict[str, Any]], Sequence[Went]]":
     found = await find(client, ticket, source)
+    return await _asked(found, ticket, names.LOG), await went(Home.here(), found.handle.id)
+
+
+async def _query(client: Client, ticket: str, source: str | None, name: str) -> Any:
+    return await _asked(await find(client, ticket, source), ticket, name)
+
+
+async def _asked(found: Found, ticket: str, name: str) -> Any:
     told = await query(found.handle, ticket, names.STATUS)
     if told["phase"] == "opening":
         raise RefusalError(f"{ticket} is being opened; ask again in a moment")
@@ -94,10 +106,11 @@ def _utc(at: str) -> datetime:
     return datetime.fromisoformat(at).astimezone(UTC)
 
 
-def _details(event: Mapping[str, Any]) -> str:
+def _details(event: Mapping[str, Any], known: "Sequence[Went]") -> str:
     """What else the line says, short."""
     if event["event"] == "step_done":
-        sent = [f"{n['kind']} to {', '.join(n['to']) or 'nobody'} by {n['channel']}" for n in event["notices"]]
+        told = [{**n, "via": ways(event["step_key"], n["to"], known)} for n in event["notices"]]
+        sent = [f"{n['kind']} to {', '.join(n['to']) or 'nobody'} by {by(n)}" for n in told]
         handed = [f"goes to {event['assignee']}"] if event["assignee"] else []
         return "; ".join([*sent, *handed]) or (
             "held back: support is suspended" if event["held_back"] else "nobody was told"

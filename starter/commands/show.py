@@ -9,6 +9,7 @@ from rich.text import Text
 
 from activities.message import one_line
 from starter.commands import terminal
+from starter.commands.went import by
 from workflows.card import MARKS, MAY
 
 STANDS_STILL = {
@@ -166,7 +167,7 @@ def sent(notices: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
                 what,
                 notice["clock"] or "–",
                 ", ".join(notice["to"]) or "nobody",
-                notice["channel"],
+                by(notice),
                 notice["clause"] or "–",
             ],
         )

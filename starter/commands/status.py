@@ -17,6 +17,7 @@ from starter.commands.find import find, listed, parts
 from starter.commands.options import TICKET_HELP, Json, Source, argument, option
 from starter.commands.query import query
 from starter.commands.show import page
+from starter.commands.went import went, with_ways
 from starter.connect import ask
 from starter.home import Home
 from worker.reference import reference
@@ -54,6 +55,9 @@ async def _one(client: Client, ticket: str, source: str | None, json: bool) -> N
     found = await find(client, ticket, source)
     now = datetime.now(UTC)
     told = await query(found.handle, ticket, names.STATUS, now.isoformat())
+    if told["phase"] != "opening" and told["notices"]:
+        log, known = await query(found.handle, ticket, names.LOG), await went(Home.here(), found.handle.id)
+        told = {**told, "notices": with_ways(told["notices"], log, known)}
     if json:
         terminal.as_json(told)
     elif told["phase"] == "opening":
