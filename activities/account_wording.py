@@ -12,7 +12,7 @@ from activities.message import one_line
 from activities.phrases import clocks
 from activities.wording import IncidentFacts, Item, for_customer, render_batch
 from sla import names
-from sla.events import Notice
+from sla.entries import Notice
 from sla.roster import Recipient
 from sla.steps import Kind, Step
 

@@ -22,8 +22,9 @@ from activities.stripe import StripeRefused, StripeUnavailable
 from activities.stripe_standing import news
 from records.shelf import PolicyFileError
 from sla import names
+from sla.account_events import AccountDelivery
 from sla.customer import BillingLink, ContractLine, Customer
-from sla.events import AccountDelivery, AccountLedger
+from sla.ledger import AccountLedger
 from sla.standing import fingerprint
 
 IN_FLIGHT: Final = 5

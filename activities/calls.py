@@ -6,9 +6,12 @@ from typing import Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from sla import names
+from sla.account_events import AccountDelivery
+from sla.entries import Read, StepDone
 from sla.evaluate import View
-from sla.events import AccountDelivery, Delivery, Ledger, Read, StepDone, Text
+from sla.events import Delivery, Text
 from sla.incident import Incident, IncidentState
+from sla.ledger import Ledger
 from sla.perform import Scene
 from sla.policy import PinnedContract
 from sla.steps import Step

@@ -25,8 +25,10 @@ from activities.foresight import foreseen
 from activities.policies import Policies
 from sla import names
 from sla.account import AccountState
-from sla.events import AccountDelivery, AccountLedger, Delivery
+from sla.account_events import AccountDelivery
+from sla.events import Delivery
 from sla.incident import IncidentState
+from sla.ledger import AccountLedger
 
 MOST_SAID = 512 * 1024
 """Bytes that one signal carries at most: Temporal takes no more than 2 MiB, and a ticket's whole story may be larger."""

@@ -11,8 +11,9 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from activities.attributes import at_start, attributes
 from activities.policies import Policies
 from records.shelf import PolicyFileError
+from sla.entries import entry, record
 from sla.evaluate import evaluate
-from sla.events import Delivery, entry, record
+from sla.events import Delivery
 from sla.incident import IncidentState
 from sla.perform import read
 

@@ -17,8 +17,10 @@ from activities.policies import Policies
 from activities.steps import StepActivities
 from records.shelf import PolicyFileError
 from sla import names
-from sla.events import Delivery, Ledger, Read
+from sla.entries import Read
+from sla.events import Delivery
 from sla.incident import Incident, IncidentState, as_opening, continues
+from sla.ledger import Ledger
 from sla.perform import read
 from sla.policy import Contract, PinnedContract
 

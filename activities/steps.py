@@ -13,7 +13,8 @@ from activities.calls import CarriedOut, CarryOut, TellAccount
 from activities.policies import Policies
 from sla import names
 from sla.customer import Customer
-from sla.events import AccountLedger, Ledger, StepDone
+from sla.entries import StepDone
+from sla.ledger import AccountLedger, Ledger
 from sla.perform import choose, done
 from sla.roster import Outcome, Roster
 from sla.steps import Step

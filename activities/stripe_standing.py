@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from activities.calls import Outstanding
 from activities.stripe import Invoice, Subscription
-from sla.events import AccountDelivery, AccountEvent, ContractTerminated, PaymentCurrent, PaymentLapsed
+from sla.account_events import AccountDelivery, AccountEvent, ContractTerminated, PaymentCurrent, PaymentLapsed
 
 LIVING: Final = frozenset({"active", "trialing"})
 OWING: Final = frozenset({"past_due", "unpaid"})

@@ -12,7 +12,7 @@ from activities.mail_page import TEMPLATE as MAIL
 from activities.message import UPDATE
 from activities.template_files import TEMPLATES, Line, fault, made_by
 from activities.wording import IncidentFacts, sample_view
-from sla.events import Notice
+from sla.entries import Notice
 from sla.steps import Kind, Step
 
 _AT: Final = datetime(2031, 7, 11, 23, 30, tzinfo=UTC)

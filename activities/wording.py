@@ -15,7 +15,7 @@ from activities.message import one_line
 from activities.phrases import clock_name, clocks, moment, with_moments
 from activities.template_files import Line, render
 from sla.customer import WHOLE
-from sla.events import Notice
+from sla.entries import Notice
 from sla.steps import Step
 
 _PERCENT = re.compile(r"([0-9]{1,4})(?:\.[0-9]+)?%")

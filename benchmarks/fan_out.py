@@ -29,7 +29,9 @@ from benchmarks.intake import cpu
 from benchmarks.machine import leave, machine
 from records.shelf import Shelf
 from sla import names
-from sla.events import AccountDelivery, Delivery, Interval, Opened, PaymentCurrent, PaymentLapsed
+from sla.account_events import AccountDelivery, PaymentCurrent, PaymentLapsed
+from sla.events import Delivery, Opened
+from sla.ledger import Interval
 
 DUE_SHARE = 4
 """One in so many has a step that falls due in the window."""

@@ -17,7 +17,7 @@ from benchmarks.reference import kind
 from records import database
 from records.models import NoticePart
 from sla import names
-from sla.events import Interval
+from sla.ledger import Interval
 
 AT_ONCE = 16
 

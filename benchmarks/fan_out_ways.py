@@ -15,7 +15,7 @@ from temporalio.client import Client
 from activities.calls import StandingWord
 from benchmarks.fan_out_stage import CUSTOMER
 from sla import names
-from sla.events import Ledger
+from sla.ledger import Ledger
 
 IN_FLIGHT = 50
 OF_CUSTOMER = (

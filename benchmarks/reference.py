@@ -13,16 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities import dispatch
 from activities.policies import Policies
 from sla import names
-from sla.events import (
-    Acknowledged,
-    AgentReplied,
-    Closed,
-    CustomerReplied,
-    Delivery,
-    IncidentEvent,
-    Opened,
-    Resolved,
-)
+from sla.events import Acknowledged, AgentReplied, Closed, CustomerReplied, Delivery, IncidentEvent, Opened, Resolved
 from starter.virtual_time import QUIET, begins_at
 
 SOURCE, CUSTOMER = "reference", "acme"

@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from activities import dispatch
 from activities.policies import Policies
-from sla import events, names
+from sla import account_events, events, names
 from sla.customer import Contact, ContractLine, Customer
 
 SOURCE: Final = "helpdesk"
@@ -74,8 +74,8 @@ class Desk:
 
     async def lapses(self, customer: str, at: datetime, reference: str | None = None) -> None:
         """A customer's payment lapses."""
-        what = events.PaymentLapsed(reference=reference)
-        word = events.AccountDelivery(
+        what = account_events.PaymentLapsed(reference=reference)
+        word = account_events.AccountDelivery(
             key=f"lapse-{customer}", occurred_at=at, received_at=datetime.now(UTC), event=what
         )
         await dispatch.pay(self.client, customer, word)

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from records.dead_letters import Letter
 from records.deliveries import storable
 from records.models import DeadLetter, DeliveryRow, SpooledRow
-from sla.events import AccountDelivery, Delivery
+from sla.account_events import AccountDelivery
+from sla.events import Delivery
 
 LETTERS: Final = "spool"
 """The dead letters of what was given up are `spool/SOURCE/ID`."""

@@ -9,14 +9,17 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel
 
+from sla.account_events import AccountDelivery
+from sla.account_owed import approvals, asks, reminders, step_of
 from sla.civil import from_us, to_us
-from sla.events import AccountDelivery, AccountEntry, AccountLedger, Granted, Ledger, StepBegun, StepDone
+from sla.entries import AccountEntry, StepBegun, StepDone
 from sla.facts import Done
 from sla.incident import DeadLetter
+from sla.ledger import AccountLedger, Granted, Ledger
 from sla.owed import about
-from sla.standing import AccountTerms, Due, LineStanding, LineTerms, book, fingerprint, fold, later, latest, said
-from sla.steps import Kind, Step
-from sla.suspension import Saying, saying
+from sla.standing import AccountTerms, Due, LineStanding, book, fingerprint, fold, latest, said
+from sla.steps import Step
+from sla.suspension import saying
 
 MAX_DEAD_LETTERS = 100
 MAX_WORDS = 2000
@@ -229,8 +232,8 @@ class Account:
             begun = [(a, None if b is None or b > us else b) for a, b in line.suspended if a <= us]
             mine = [step for step in steps if (step.what.step or "").partition(" ")[0] == id]
             owed += self._suspension(line, ledger, begun, mine, us)
-            owed += _reminders(line, mine, us, self._heard)
-            asked, look = _approvals(line, mine, us, self._heard)
+            owed += reminders(line, mine, us, self._heard)
+            asked, look = approvals(line, mine, us, self._heard)
             owed += asked
             looks += look + [edge for a, b in line.suspended for edge in (a, b) if edge is not None and edge > us]
             looks += [due.start for due in line.outstanding if due.start > us]  # where what was paid in advance ends
@@ -337,7 +340,7 @@ class Account:
         number = len(told) + 1 if owed.kind == "suspension" else len(told)
         of = from_us(owed.about).isoformat() if owed.kind == "suspension" else (last.what.step_key if last else None)
         at = max(owed.about, self._heard)
-        step = _step(owed.kind, line.terms, at, number, of, ("customer",), said, owed)
+        step = step_of(owed.kind, line.terms, at, number, of, ("customer",), said, owed)
         if owed.kind == "withdrawal" and last is not None and last.done is not None:
             heard = tuple(dict.fromkeys(who for notice in last.done.notices for who in notice.to))
             step = step.model_copy(update={"recipients": heard})
@@ -355,110 +358,6 @@ def _line_view(line: LineStanding, ledger: Ledger, at: datetime) -> LineView:
         why=ledger.why,
         suspends_at=from_us(min(ahead)) if ahead else None,
         exception=ledger.exception(at),
-        awaits_approval=any(_asks(line, due) and due.graced <= us for due in line.outstanding),
+        awaits_approval=any(asks(line, due) and due.graced <= us for due in line.outstanding),
         ledger=ledger,
     )
-
-
-def _asks(line: LineStanding, due: Due) -> bool:
-    """Whether an approval is still wanted for it."""
-    return due.mode == "approval" and not due.terminated and line.answer(due) is None
-
-
-def _reminders(line: LineStanding, mine: Sequence[Done], now: int, heard: int) -> list[Step]:
-    """A payment lapsed, and support will be suspended unless it arrives: told once to those who pay.
-
-    Not while support is suspended for another: what it says of support would not be true.
-    """
-    if any(a <= now and (b is None or now < b) for a, b in line.suspended):
-        return []
-    told = {step.what.of for step in mine if step.what.kind == "reminder"}
-    owed: list[Step] = []
-    for due in line.outstanding:
-        waits = due.graced > now or _asks(line, due)
-        if due.terminated or due.mode == "none" or not due.start <= now or not waits or _name(due) in told:
-            continue
-        said = {"since": from_us(due.start).isoformat(), "why": due.reference or ""}
-        if due.graced > due.start:
-            said["grace_until"] = from_us(due.graced).isoformat()
-        owed.append(
-            _step(
-                "reminder",
-                line.terms,
-                max(due.start, heard),
-                len(told) + len(owed) + 1,
-                _name(due),
-                ("customer",),
-                said,
-            )
-        )
-    return owed
-
-
-def _approvals(line: LineStanding, mine: Sequence[Done], now: int, heard: int) -> tuple[list[Step], list[int]]:
-    """Whoever may is asked to approve a suspension, and others when nobody answers; and when the next asking is due."""
-    owed: list[Step] = []
-    looks: list[int] = []
-    for due in line.outstanding:
-        if not _asks(line, due):
-            continue
-        name = _name(due)
-        asked = [step for step in mine if step.what.kind == "approval" and step.what.of == name]
-        said = {"since": from_us(due.start).isoformat(), "why": due.reference or ""}
-        if not asked:
-            at = max(due.graced, heard)
-            if due.graced > now:
-                looks.append(due.graced)
-            else:
-                owed.append(
-                    _step(
-                        "approval",
-                        line.terms,
-                        at,
-                        _count(mine, "approval") + len(owed) + 1,
-                        name,
-                        line.terms.asks,
-                        said,
-                    )
-                )
-            continue
-        first = asked[0].at
-        for i, rung in enumerate(line.terms.unanswered):
-            label = f"{line.terms.id} unanswered + {rung.after}"
-            if any(step.what.step == label for step in asked):
-                continue
-            at = later(line.terms.table, rung.after, first)
-            if at > now:
-                looks.append(at)
-                continue
-            number = _count(mine, "approval") + len(owed) + 1
-            more = said | {"first_asked": from_us(first).isoformat()}
-            step = _step("approval", line.terms, at, number, name, rung.asks, more)
-            owed.append(step.model_copy(update={"step": label, "key": f"{step.key}.{i + 1}"}))
-    return owed, looks
-
-
-def _name(due: Due) -> str:
-    return f"{due.reference or '-'}@{from_us(due.start).isoformat()}"
-
-
-def _count(mine: Sequence[Done], kind: Kind) -> int:
-    return sum(step.what.kind == kind for step in mine)
-
-
-def _step(
-    kind: Kind,
-    line: LineTerms,
-    at: int,
-    number: int,
-    of: str | None,
-    tells: tuple[str, ...],
-    said: dict[str, str],
-    owed: Saying | None = None,
-) -> Step:
-    facts = {"line": line.id, "line_title": line.title, **said}
-    return Step(
-        key=f"{kind}/-/{line.id}/{number}", kind=kind, at=from_us(at), step=line.id, of=of, tells=tells, speaks_when_suspended=True,
-        clause="X04" if kind == "withdrawal" else line.clause, bundle=None if owed is None else owed.bundle(line.id),
-        facts={name: value for name, value in facts.items() if value},
-    )  # fmt: skip

@@ -11,9 +11,10 @@ from datetime import datetime
 
 from sla.civil import from_us, to_us
 from sla.clock import Clock, clocks
-from sla.events import Entry, Ledger
+from sla.entries import Entry
 from sla.facts import Facts, gather
 from sla.ladder import rungs
+from sla.ledger import Ledger
 from sla.owed import climbed, one_time, withdrawals
 from sla.policy import PinnedContract
 from sla.steps import Planned, Step

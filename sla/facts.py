@@ -6,14 +6,9 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 
 from sla.civil import to_us
-from sla.events import (
-    RANK,
-    Entry,
-    Ledger,
-    Read,
-    StepBegun,
-    StepDone,
-)
+from sla.entries import Entry, Read, StepBegun, StepDone
+from sla.events import RANK
+from sla.ledger import Ledger
 from sla.policy import Contract
 from sla.stretches import FAR, Stretch, without
 

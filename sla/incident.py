@@ -5,8 +5,10 @@ from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from sla.entries import Entry, Pinned, Read, StandingTold, StepDone, entry, record
 from sla.evaluate import View, evaluate
-from sla.events import Delivery, Entry, Ledger, Opened, Pinned, Read, StandingTold, StepDone, entry, record
+from sla.events import Delivery, Opened
+from sla.ledger import Ledger
 from sla.perform import Scene, begun
 from sla.policy import PinnedContract
 from sla.steps import Step

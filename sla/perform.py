@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from sla.customer import Customer
-from sla.events import Delivery, Entry, Notice, Read, StepBegun, StepDone, record
+from sla.entries import Entry, Notice, Read, StepBegun, StepDone, record
+from sla.events import Delivery
 from sla.policy import Contract
 from sla.roster import Outcome, Recipient, Roster, by_channel
 from sla.steps import Step

@@ -6,8 +6,10 @@ from typing import Any, Protocol
 
 from sla import report
 from sla.account import Account, AccountState
-from sla.events import AccountDelivery, Delivery, Ledger
+from sla.account_events import AccountDelivery
+from sla.events import Delivery
 from sla.incident import Incident, IncidentState, as_opening, continues
+from sla.ledger import Ledger
 from sla.perform import choose, choose_account, done, read
 from sla.policy import Contract, PinnedContract
 from sla.roster import Roster

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from sla.account import AccountView
+from sla.entries import AccountEntry, Entry, Notice, StepDone
 from sla.evaluate import ClockView, View
-from sla.events import INCIDENT_EVENTS, AccountEntry, Entry, Notice, StepDone
+from sla.events import INCIDENT_EVENTS
 from sla.facts import distinct
 from sla.timetable import Timetable
 

@@ -13,8 +13,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from sla.calendar import BusinessCalendar
+from sla.entries import Notice
 from sla.errors import BeyondHorizon
-from sla.events import Notice
 from sla.steps import Step
 from sla.timetable import Timetable
 from sla.ways import ChannelName, Way, wakes

@@ -11,20 +11,13 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from sla.account_events import ACCOUNT_EVENT_NAMES, AccountDelivery, ExceptionGranted
 from sla.civil import from_us, to_us
 from sla.customer import WHOLE
 from sla.duration import Duration, Unit
+from sla.entries import AccountEntry
 from sla.errors import BeyondHorizon
-from sla.events import (
-    ACCOUNT_EVENT_NAMES,
-    AccountDelivery,
-    AccountEntry,
-    AccountLedger,
-    ExceptionGranted,
-    Granted,
-    Interval,
-    Ledger,
-)
+from sla.ledger import AccountLedger, Granted, Interval, Ledger
 from sla.policy import Reminder
 from sla.stretches import FAR, Stretch, joined, without
 from sla.timetable import PinnedCalendar, Timetable

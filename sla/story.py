@@ -9,17 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sla.account_events import ACCOUNT_EVENT, ACCOUNT_EVENT_NAMES, ACCOUNT_EVENTS, AccountDelivery
 from sla.customer import DEFAULT_CUSTOMER, Customer
-from sla.events import (
-    ACCOUNT_EVENT,
-    ACCOUNT_EVENT_NAMES,
-    ACCOUNT_EVENTS,
-    EVENT_NAMES,
-    INCIDENT_EVENT,
-    INCIDENT_EVENTS,
-    AccountDelivery,
-    Delivery,
-)
+from sla.events import EVENT_NAMES, INCIDENT_EVENT, INCIDENT_EVENTS, Delivery
 from sla.policy import Contract
 from sla.timetable import Timetable
 

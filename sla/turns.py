@@ -1,7 +1,7 @@
 """What follows each turn of an incident: what a channel shows of it, and what stands in the helpdesk."""
 
 from sla.civil import from_us, to_us
-from sla.events import Entry
+from sla.entries import Entry
 from sla.facts import Facts
 from sla.steps import Step
 

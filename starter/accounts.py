@@ -19,7 +19,7 @@ from activities import dispatch
 from activities.calls import Decision
 from activities.message import one_line
 from sla import names
-from sla.events import AccountLedger, Ledger
+from sla.ledger import AccountLedger, Ledger
 from starter.port import Unavailable
 
 PATIENCE: Final = 15.0

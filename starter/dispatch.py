@@ -15,7 +15,8 @@ from activities.calls import Look
 from activities.message import one_line
 from activities.policies import Policies
 from sla import names
-from sla.events import AccountDelivery, Delivery
+from sla.account_events import AccountDelivery
+from sla.events import Delivery
 from starter.port import Unavailable
 
 PATIENCE: Final = 2.0

@@ -14,7 +14,8 @@ from activities import dispatch
 from activities.calls import CarryOut, TellAccount
 from sla import names, report
 from sla.account import Account, AccountState
-from sla.events import AccountDelivery, Delivery
+from sla.account_events import AccountDelivery
+from sla.events import Delivery
 from sla.player import Player
 from sla.roster import Outcome
 from sla.steps import Step

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from sla.entries import Entry
 from sla.evaluate import View, evaluate
-from sla.events import Entry
 from sla.incident import Incident
 from sla.player import Player
 from sla.policy import Contract, PinnedContract

@@ -10,8 +10,9 @@ from typing import Any, Final, Literal
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from sla.account_events import ContractTerminated, PaymentCurrent, PaymentLapsed
 from sla.customer import Customer
-from sla.events import INCIDENT_EVENTS, ContractTerminated, Event, PaymentCurrent, PaymentLapsed
+from sla.events import INCIDENT_EVENTS, Event
 from starter.crowd import COUNTED
 
 Schema = dict[str, Any]

@@ -7,8 +7,9 @@ from typing import Any, Literal, Protocol
 from activities.calls import Decision, Look
 from records.dead_letters import Letter
 from records.deliveries import DeliveryRecord
+from sla.account_events import AccountDelivery
 from sla.customer import ContractLine, Customer
-from sla.events import AccountDelivery, Delivery
+from sla.events import Delivery
 
 
 class Unavailable(Exception):

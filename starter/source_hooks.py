@@ -21,7 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from activities.policies import Policies
 from records.dead_letters import Letter, body_of
 from sla import names
-from sla.events import AccountDelivery, Delivery
+from sla.account_events import AccountDelivery
+from sla.events import Delivery
 from sla.intake import Adapter, Read, Unusable
 from sla.signing import Hook
 from sla.source import Source

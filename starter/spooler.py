@@ -15,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from activities.calls import Look
 from records.dead_letters import Letter
 from records.spool import LETTERS, Spool, Spooled, spool_id, words_of
-from sla.events import AccountDelivery, Delivery
+from sla.account_events import AccountDelivery
+from sla.events import Delivery
 from starter.port import Unavailable
 
 TRIES: Final = 20

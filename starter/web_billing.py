@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from activities.calls import Look
 from records.dead_letters import Letter, body_of
 from sla import names
-from sla.events import AccountDelivery
+from sla.account_events import AccountDelivery
 from starter import hook_stripe_signature
 from starter.hook_bodies import Refused, parse, raw_body
 from starter.hook_settings import IntakeSettings

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from sla import names
-from sla.events import AccountDelivery
+from sla.account_events import AccountDelivery
 from starter.bound import UNKNOWN
 from starter.came import Came
 from starter.hook_bodies import Refused, parse, raw_body

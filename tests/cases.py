@@ -8,20 +8,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from sla.customer import WHOLE
+from sla.entries import Entry, Read, StandingTold, entry, record
 from sla.evaluate import View
-from sla.events import (
-    INCIDENT_EVENT,
-    AccountLedger,
-    Delivery,
-    Entry,
-    Interval,
-    Ledger,
-    Read,
-    StandingTold,
-    entry,
-    record,
-)
+from sla.events import INCIDENT_EVENT, Delivery
 from sla.incident import Incident, IncidentState
+from sla.ledger import AccountLedger, Interval, Ledger
 from sla.perform import choose, done
 from sla.player import Player
 from sla.policy import Contract, PinnedContract

@@ -7,8 +7,7 @@ from typing import Any
 from activities.policies import Policies
 from records.shelf import Shelf
 from sla.account import Account, AccountState, AccountView
-from sla.customer import ContractLine, Customer
-from sla.events import (
+from sla.account_events import (
     AccountDelivery,
     ContractTerminated,
     ExceptionGranted,
@@ -17,6 +16,7 @@ from sla.events import (
     SuspensionApproved,
     SuspensionDeclined,
 )
+from sla.customer import ContractLine, Customer
 from workflows.account_card import account_card, account_timer
 from workflows.account_lines import of_line
 

@@ -18,9 +18,9 @@ from activities.calls import BillingRead, Look, ReadBilling, Reconcile, Reconcil
 from activities.policies import Policies
 from sla import names
 from sla.account import AccountState
+from sla.account_events import AccountDelivery, PaymentLapsed
 from sla.customer import DEFAULT_CUSTOMER
 from sla.duration import Duration
-from sla.events import AccountDelivery, PaymentLapsed
 from sla.standing import AccountTerms, LineTerms
 from starter.engines import Silent
 from starter.virtual_time import start_environment

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sla.entries import Entry
 from sla.evaluate import evaluate
-from sla.events import Delivery, Entry
+from sla.events import Delivery
 from sla.intake import Read, Told, Unusable
 from sla.signing import BadSignature, Hook
 from sla.source import Source

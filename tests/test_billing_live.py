@@ -32,8 +32,9 @@ from records.customer_cache import CustomerCache
 from records.customers import CustomerStore
 from records.dead_letters import DeadLetterStore
 from sla import names
+from sla.account_events import AccountDelivery, PaymentCurrent, PaymentLapsed
 from sla.customer import BillingLink, Contact, Customer
-from sla.events import AccountDelivery, Delivery, Opened, PaymentCurrent, PaymentLapsed
+from sla.events import Delivery, Opened
 from starter.dispatch import TemporalDispatch
 from starter.embedded import EmbeddedServer
 from starter.engines import Silent

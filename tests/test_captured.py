@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from records.shelf import Shelf
+from sla.entries import entry
 from sla.evaluate import evaluate
-from sla.events import entry
 from sla.source import Source
 from starter.sample_signing import SIGNERS
 from starter.source_hooks import TEST

@@ -10,8 +10,10 @@ from activities.attributes import attributes
 from activities.policies import Policies
 from records.shelf import Shelf
 from sla import events
-from sla.events import Delivery, Granted, Interval, Ledger, Read
+from sla.entries import Read
+from sla.events import Delivery
 from sla.incident import Incident, IncidentState
+from sla.ledger import Granted, Interval, Ledger
 from sla.steps import Step
 from workflows.advice import standing_still
 from workflows.card import MARKS, MAY, card, details, timer_summary

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 
 from sla.account import Account
 from sla.customer import ContractLine
-from sla.events import Entry, StepBegun, StepDone
+from sla.entries import Entry, StepBegun, StepDone
 from sla.incident import Incident
 from sla.player import Player
 from sla.policy import Contract

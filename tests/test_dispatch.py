@@ -15,7 +15,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.dispatch import MOST_SAID, portions
-from sla.events import AccountDelivery, AgentReplied, Delivery, Opened, PaymentLapsed
+from sla.account_events import AccountDelivery, PaymentLapsed
+from sla.events import AgentReplied, Delivery, Opened
 from starter import dispatch
 from starter.dispatch import TemporalDispatch
 from starter.port import Unavailable

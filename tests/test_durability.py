@@ -19,18 +19,9 @@ from activities.attributes import ALL_KEYS
 from activities.calls import CarryOut
 from activities.policies import Policies
 from sla import names
+from sla.account_events import AccountDelivery, PaymentCurrent, PaymentLapsed
 from sla.customer import DEFAULT_CUSTOMER
-from sla.events import (
-    AccountDelivery,
-    AgentReplied,
-    Closed,
-    CustomerReplied,
-    Delivery,
-    Opened,
-    PaymentCurrent,
-    PaymentLapsed,
-    Resolved,
-)
+from sla.events import AgentReplied, Closed, CustomerReplied, Delivery, Opened, Resolved
 from sla.incident import IncidentState
 from sla.roster import Outcome
 from sla.steps import Step

@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sla.entries import Entry
 from sla.evaluate import View, evaluate
-from sla.events import Entry, PriorityChanged
+from sla.events import PriorityChanged
 from sla.timetable import to_us
 from tests.cases import Case, carry_out, cases, later, living, played, waits
 

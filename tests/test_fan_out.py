@@ -18,8 +18,9 @@ from activities.attributes import ALL_KEYS
 from activities.calls import StandingWord
 from activities.policies import Policies
 from sla import names
+from sla.account_events import AccountDelivery, PaymentCurrent, PaymentLapsed
 from sla.customer import DEFAULT_CUSTOMER
-from sla.events import AccountDelivery, Delivery, Opened, PaymentCurrent, PaymentLapsed
+from sla.events import Delivery, Opened
 from starter.embedded import EmbeddedServer
 from starter.engines import Silent
 from tests.terminal import ROOT

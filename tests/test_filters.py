@@ -15,7 +15,7 @@ from activities import dispatch
 from activities.attributes import ALL_KEYS
 from activities.policies import Policies
 from records.shelf import Shelf
-from sla import events, names
+from sla import account_events, events, names
 from sla.customer import Contact, Customer
 from sla.events import Delivery
 from starter.embedded import EmbeddedServer
@@ -85,8 +85,8 @@ async def happen(client: Client, now: datetime) -> None:
     await opens("cedar-bank", "another-s-due", "S1", 215)
     await opens("cedar-bank", "another-s", "S1", 20)
     await opens("acme", "suspended", "P1", 5)
-    lapse = events.AccountDelivery(
-        key="lapse", occurred_at=now - timedelta(minutes=2), received_at=now, event=events.PaymentLapsed()
+    lapse = account_events.AccountDelivery(
+        key="lapse", occurred_at=now - timedelta(minutes=2), received_at=now, event=account_events.PaymentLapsed()
     )
     await dispatch.pay(client, "acme", lapse)
 

@@ -15,8 +15,8 @@ from werkzeug import Request, Response
 from activities.helpdesks import freshdesk as api
 from activities.helpdesks.client import Account, HelpdeskRefused, Writing
 from activities.helpdesks.freshdesk import Freshdesk
+from sla.entries import entry
 from sla.evaluate import evaluate
-from sla.events import entry
 from sla.intake import Told, Unusable
 from sla.signing import BadSignature, Hook
 from sla.source import Source

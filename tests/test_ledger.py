@@ -16,8 +16,9 @@ from activities.calls import CarryOut
 from activities.policies import Policies
 from activities.steps import StepActivities
 from sla import names
+from sla.account_events import AccountDelivery, PaymentCurrent, PaymentLapsed
 from sla.customer import DEFAULT_CUSTOMER
-from sla.events import AccountDelivery, Ledger, PaymentCurrent, PaymentLapsed
+from sla.ledger import Ledger
 from sla.perform import Scene
 from sla.steps import Step
 from starter.engines import Silent

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activities.calls import Look
 from records.dead_letters import DeadLetterStore, Letter
 from records.spool import Spooled
+from sla.account_events import AccountDelivery
 from sla.customer import ContractLine, Customer
-from sla.events import AccountDelivery, Delivery
+from sla.events import Delivery
 from sla.intake import Unusable
 from starter.hook_bodies import Refused
 from starter.letter_office import LetterOffice, NotSeenTo, drop

@@ -31,7 +31,8 @@ from records.deliveries import DeliveryStore
 from records.shelf import Shelf
 from records.sources import SourceStore
 from records.spool import Spool
-from sla.events import AccountDelivery, Delivery
+from sla.account_events import AccountDelivery
+from sla.events import Delivery
 from sla.source import Source
 from starter.accounts import NoAccount
 from starter.ack_page import AckPages

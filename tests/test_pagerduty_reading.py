@@ -20,8 +20,9 @@ from activities.helpdesks.pagerduty import PagerDuty
 from activities.sources import SourceActivities
 from records.shelf import Shelf
 from records.sources import SourceStore
+from sla.entries import entry
 from sla.evaluate import View, evaluate
-from sla.events import Delivery, entry
+from sla.events import Delivery
 from sla.intake import Told, Unusable, word
 from sla.source import Source
 from starter.bound import Bound

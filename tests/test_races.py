@@ -16,8 +16,9 @@ from activities import dispatch
 from activities.attributes import ALL_KEYS
 from activities.policies import Policies
 from sla import names
+from sla.account_events import AccountDelivery, PaymentCurrent, PaymentLapsed
 from sla.customer import DEFAULT_CUSTOMER
-from sla.events import AccountDelivery, Delivery, Opened, PaymentCurrent, PaymentLapsed
+from sla.events import Delivery, Opened
 from starter.embedded import EmbeddedServer
 from starter.engines import Silent
 from worker.build import build_worker, runner

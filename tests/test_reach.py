@@ -14,8 +14,9 @@ from records import database
 from records.sent import SentStore
 from sla.check import Doubt
 from sla.coverage import Coverage
+from sla.entries import Notice, StepDone, entry, record
 from sla.evaluate import evaluate
-from sla.events import AgentReplied, Delivery, Notice, Opened, StepDone, entry, record
+from sla.events import AgentReplied, Delivery, Opened
 from sla.perform import begun
 from sla.roster import Recipient, Roster, Team
 from sla.staffing import team_doubts

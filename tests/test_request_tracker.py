@@ -20,8 +20,9 @@ from werkzeug import Request, Response
 
 from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Writing
 from activities.helpdesks.request_tracker import RequestTracker
+from sla.entries import Entry
 from sla.evaluate import evaluate
-from sla.events import Delivery, Entry
+from sla.events import Delivery
 from sla.intake import Told, Unusable
 from sla.signing import BadSignature, Hook
 from sla.source import Source

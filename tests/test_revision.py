@@ -13,8 +13,8 @@ from activities.attributes import ALL_KEYS
 from activities.calls import Reconcile, Reconciled
 from activities.policies import Policies
 from sla import names
+from sla.account_events import AccountDelivery, PaymentLapsed
 from sla.customer import ContractLine, Customer
-from sla.events import AccountDelivery, PaymentLapsed
 from starter.engines import Silent
 from starter.virtual_time import start_environment
 from worker.build import build_worker

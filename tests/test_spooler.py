@@ -14,7 +14,8 @@ from activities.calls import Look
 from records.dead_letters import LISTED, DeadLetterStore
 from records.deliveries import DeliveryRecord, DeliveryStore
 from records.spool import Spool, Spooled
-from sla.events import AccountDelivery, Delivery
+from sla.account_events import AccountDelivery
+from sla.events import Delivery
 from starter import spooler
 from starter.port import Unavailable
 from starter.spooler import LATE, PATIENCE, TRIES, Spooler, held, letter

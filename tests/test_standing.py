@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from sla.account import Account, AccountState
+from sla.account_events import ACCOUNT_EVENT, AccountDelivery
 from sla.duration import Duration
-from sla.events import ACCOUNT_EVENT, AccountDelivery, AccountLedger, Ledger
+from sla.ledger import AccountLedger, Ledger
 from sla.perform import choose_account, done
 from sla.policy import Reminder
 from sla.roster import Recipient, Roster

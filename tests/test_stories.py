@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from sla.account_events import ACCOUNT_EVENT_NAMES
 from sla.duration import Duration
-from sla.events import ACCOUNT_EVENT_NAMES, EVENT_NAMES
+from sla.events import EVENT_NAMES
 from sla.expectation import differences
 from starter.engines import play_core
 from starter.stories import StoryFileError, load

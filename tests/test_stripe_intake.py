@@ -19,8 +19,8 @@ from records import database
 from records.customers import CustomerStore
 from records.dead_letters import DeadLetterStore, Letter
 from records.spool import Spool
+from sla.account_events import AccountDelivery
 from sla.customer import BillingLink, Contact, ContractLine, Customer
-from sla.events import AccountDelivery
 from starter import web_billing
 from starter.hook_settings import HookSettingError, IntakeSettings, Secrets, new_secret, read
 from starter.hook_signature import key_of

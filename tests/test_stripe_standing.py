@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from activities.calls import Outstanding
 from activities.stripe import Invoice, Subscription
 from activities.stripe_standing import STATUSES, Reading, news, standing, unexplained, wanted
+from sla.account_events import AccountDelivery
 from sla.civil import from_us
-from sla.events import AccountDelivery
 from sla.standing import AccountTerms, LineTerms, fold
 
 DAY = timedelta(days=1)

@@ -14,7 +14,7 @@ from activities.policies import Policies
 from activities.settings import CourierSettings
 from records.shelf import Shelf
 from sla.customer import DEFAULT_CUSTOMER
-from sla.events import Notice
+from sla.entries import Notice
 from sla.perform import Scene
 from sla.roster import Outcome, Recipient, Roster
 from sla.steps import Step

@@ -19,7 +19,7 @@ from activities.settings import CourierSettings
 from records.bundles import BundleStore, Part, Pile
 from records.sent import SentStore
 from sla.customer import Contact, Customer
-from sla.events import Notice
+from sla.entries import Notice
 from sla.perform import Scene
 from sla.roster import Outcome, Recipient
 from sla.steps import Step

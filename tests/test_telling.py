@@ -15,7 +15,7 @@ from temporalio.testing import ActivityEnvironment
 from activities import telling
 from activities.calls import Roll, Telling
 from activities.telling import TellingActivities
-from sla.events import Ledger
+from sla.ledger import Ledger
 
 IDS = tuple(f"incident/desk/{i}" for i in range(120))
 ASKED = Telling(customer="acme", ledger=Ledger(version=3), at=datetime(2031, 7, 9, 19, tzinfo=UTC), incidents=IDS)

@@ -24,25 +24,10 @@ from records.sent import SentStore
 from records.shelf import Shelf
 from records.threads import ThreadStore
 from sla.customer import DEFAULT_CUSTOMER
+from sla.entries import Entry, Notice, StandingTold, StepDone, entry, record
 from sla.evaluate import evaluate
-from sla.events import (
-    Acknowledged,
-    AgentReplied,
-    Closed,
-    Delivery,
-    Entry,
-    Event,
-    Interval,
-    Ledger,
-    Notice,
-    Opened,
-    PriorityChanged,
-    Resolved,
-    StandingTold,
-    StepDone,
-    entry,
-    record,
-)
+from sla.events import Acknowledged, AgentReplied, Closed, Delivery, Event, Opened, PriorityChanged, Resolved
+from sla.ledger import Interval, Ledger
 from sla.perform import begun
 from sla.roster import Outcome, Recipient
 from sla.steps import Step

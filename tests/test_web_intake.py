@@ -13,7 +13,8 @@ import httpx
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from sla.events import AccountDelivery, Delivery
+from sla.account_events import AccountDelivery
+from sla.events import Delivery
 from starter import hook_bodies
 from starter.hook_settings import HookSettingError, IntakeSettings, Secrets, ensure, new_secret, read
 from starter.hook_signature import key_of

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from activities.message import UPDATE
 from activities.template_files import TEMPLATES
 from activities.wording import IncidentFacts, command, render_batch, words
-from sla.events import Notice
+from sla.entries import Notice
 from sla.steps import Kind, Step
 
 Facts = dict[str, str]

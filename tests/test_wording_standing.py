@@ -8,7 +8,7 @@ import pytest
 from activities.account_wording import Line, account_facts, letter
 from activities.phrases import clocks, with_moments
 from activities.wording import IncidentFacts, words
-from sla.events import Notice
+from sla.entries import Notice
 from sla.roster import Recipient
 from sla.steps import Step
 

@@ -25,8 +25,9 @@ with workflow.unsafe.imports_passed_through():
     )
     from sla import names, report
     from sla.account import Account, AccountState, AccountView
+    from sla.account_events import AccountDelivery
     from sla.civil import from_us
-    from sla.events import AccountDelivery, AccountLedger, Ledger
+    from sla.ledger import AccountLedger, Ledger
     from sla.standing import AccountTerms
     from workflows.account_card import account_card, account_timer
     from workflows.account_lines import of_line

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from sla.account import Account, AccountView, LineView
+from sla.account_events import SuspensionApproved, SuspensionDeclined
 from sla.civil import from_us, to_us
-from sla.events import SuspensionApproved, SuspensionDeclined
 from sla.standing import Due
 
 LISTED = 50

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.calls import Decision
     from sla import report
     from sla.account import Account
-    from sla.events import (
+    from sla.account_events import (
         AccountDelivery,
         AnyAccountEvent,
         ExceptionEnded,

@@ -9,7 +9,8 @@ from temporalio.converter import PayloadConverter
 
 from activities.calls import Look, Revise, StandingWord, Words
 from sla import names
-from sla.events import AccountDelivery, Delivery
+from sla.account_events import AccountDelivery
+from sla.events import Delivery
 
 KINDS: dict[str, type] = {
     names.DELIVER: Delivery,

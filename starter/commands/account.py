@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities import dispatch
 from activities.message import one_line
 from sla import names
-from sla.events import AccountDelivery, AccountEvent, ContractTerminated, PaymentCurrent, PaymentLapsed
+from sla.account_events import AccountDelivery, AccountEvent, ContractTerminated, PaymentCurrent, PaymentLapsed
 from starter.commands import send, terminal
 from starter.commands.customers_here import known, policies_here
 from starter.commands.failures import WORKER, RefusalError

@@ -11,16 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sla.events import (
-    ACCOUNT_EVENT,
-    ACCOUNT_EVENT_NAMES,
-    ACCOUNT_EVENTS,
-    EVENT_NAMES,
-    INCIDENT_EVENT,
-    INCIDENT_EVENTS,
-    AccountDelivery,
-    Delivery,
-)
+from sla.account_events import ACCOUNT_EVENT, ACCOUNT_EVENT_NAMES, ACCOUNT_EVENTS, AccountDelivery
+from sla.events import EVENT_NAMES, INCIDENT_EVENT, INCIDENT_EVENTS, Delivery
 
 PAST = timedelta(days=400)
 AHEAD = timedelta(hours=24)
