@@ -79,7 +79,8 @@ class Courier:
             ChannelUnavailable: `patient`, and a channel cannot take it now; or the log's file cannot be written.
         """
         failed: list[str] = []
-        ends = asyncio.get_running_loop().time() + self._settings.all_seconds
+        clock = asyncio.get_running_loop().time
+        ends = clock() + self._settings.all_seconds
         receipt = await self._by_ways(message, message.channel, failed, ends, patient)
         if receipt is not None:
             return receipt
@@ -91,6 +92,7 @@ class Courier:
             failed.append(f"on to {instead.to[0].id}, the fallback")
             if later is not None and await later(instead):
                 return Receipt(key=message.key, via=instead.channel, detail=f"{'; '.join(failed)}, with others")
+            ends = max(ends, clock() + self._settings.total_seconds)  # however long the person's own ways hung
             receipt = await self._by_ways(instead, message.channel, failed, ends, patient)
             if receipt is not None:
                 return receipt

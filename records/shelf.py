@@ -131,20 +131,22 @@ class Shelf:
     def usable_sources(self) -> tuple[dict[str, Source], dict[str, PolicyFileError]]:
         """Every connected source, one whose file is broken just now as it was last read; and those that were never read."""
         stamp = self._stamp("source")
-        # A folder that can't be looked into is not one that is empty.
+        # A folder that can't be looked into is not one that is empty; and where something is wrong, it is looked at anew.
         if self._usable is None or stamp not in (None, self._usable[0]):
             before = {} if self._usable is None else self._usable[1]
             there: dict[str, Source] = {}
             broken: dict[str, PolicyFileError] = {}
+            wrong = False
             for path in self.paths("source"):
                 try:
                     there[path.stem] = self.sheet(Source, "source", path).model
                 except PolicyFileError as error:
+                    wrong = True
                     if path.stem in before:
                         there[path.stem] = before[path.stem]
                     else:
                         broken[path.stem] = error
-            self._usable = stamp, there, broken
+            self._usable = None if wrong else stamp, there, broken
         return self._usable[1], self._usable[2]
 
     def pin(
@@ -203,7 +205,11 @@ class Shelf:
         stamp = (stat.st_mtime_ns, stat.st_size)
         kept = self._read.get((kind, path))
         if kept is None or kept[0] != stamp:
-            kept = (stamp, _load(model, kind, path, named=path.parent == self.root / f"{kind}s"))
+            try:
+                kept = (stamp, _load(model, kind, path, named=path.parent == self.root / f"{kind}s"))
+            except OSError as error:  # it may be gone in a moment, so it is not kept
+                why = f"the file can't be read ({error.strerror}); check its rights"
+                raise PolicyFileError((Fault(shown(path), 1, why),)) from None
             self._read[kind, path] = kept
         found = kept[1]
         if isinstance(found, PolicyFileError):
@@ -281,8 +287,6 @@ def _load(model: type[M], kind: Kind, path: Path, *, named: bool) -> "Sheet[M] |
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         return PolicyFileError((Fault(file, line, "the file is not in UTF-8; save it as UTF-8"),))
-    except OSError as error:
-        return PolicyFileError((Fault(file, 1, f"the file can't be read ({error.strerror}); check its rights"),))
     if not isinstance(document.value, dict):
         what = "is empty" if document.value is None else "holds no `name: value` lines"
         fields = ", ".join(name for name, field in model.model_fields.items() if field.is_required())

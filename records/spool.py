@@ -106,6 +106,8 @@ class Spool:
             if not found:
                 return 0
             waits = {_delivery(id) for id in await connection.scalars(select(SpooledRow.id))}
+            if None in waits:  # put by an earlier version, which did not write down of what they are
+                return 0
             given = select(DeadLetter.id).where(DeadLetter.source.startswith(f"{LETTERS}/", autoescape=True))
             letters = {_delivery(id): id for id in await connection.scalars(given)}
             ended = []
@@ -143,10 +145,10 @@ def spool_id(at: datetime, delivery: str, unique: str) -> str:
     return f"{round(at.timestamp() * 1_000_000):018}-{delivery}-{unique}"
 
 
-def _delivery(id: str) -> str:
-    """The delivery that the id of a spooled row, or of a dead letter that it became, tells."""
+def _delivery(id: str) -> str | None:
+    """The delivery that the id of a spooled row, or of a dead letter that it became, tells; None: it tells nothing of it."""
     parts = id.rpartition("/")[2].split("-")
-    return parts[1] if len(parts) == 3 else ""
+    return parts[1] if len(parts) == 3 else None
 
 
 def _clean(value: Any) -> Any:

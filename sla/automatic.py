@@ -67,6 +67,12 @@ BESIDES: Final = (
     "saludos",
 )  # fmt: skip
 """How the sentences begin that stand before and after it."""
+GREETINGS: Final = (
+    "kind regards", "best regards", "regards", "mit freundlichen grüßen", "viele grüße", "cordialement", "saludos",
+)  # fmt: skip
+"""How the greeting at its end begins; below it stands who wrote."""
+NAME: Final = 4
+"""Words of a name that stands at the end without a greeting."""
 _GREETING: Final = re.compile(
     r"(?:hi|hello|dear|good (?:morning|day|afternoon)|hallo|guten (?:tag|morgen)|liebe[rs]?|sehr geehrte[rs]?|bonjour|ch(?:er|ère)s?"
     r"|madame|hola|buen(?:os|as) (?:días|tardes)|estimad[oa]s?)\b[^,.!:;]{0,60}(?:[,.!:;]|$)",
@@ -86,18 +92,30 @@ def automatic_subject(subject: str | None) -> bool:
 
 
 def automatic(text: str | None) -> bool:
-    """Whether it begins as such an answer does: its first line, after greetings and thanks, tells an absence and nothing else."""
+    """Whether it is such an answer: under a label, or its first line, after greetings and thanks, tells an absence, and what is
+    said below it, up to the greeting at its end, goes with one.
+    """
     lines = (line.strip() for line in (text or "")[: 10 * MOST].split("\n"))
-    looked_at = "\n".join(line for line in lines if line)[:MOST].split("\n")
-    for line in looked_at[:MOST_LINES]:
+    whole = "\n".join(line for line in lines if line)
+    begins = whole[:MOST]
+    if len(whole) > MOST:  # a sentence that is cut off tells nothing
+        begins = begins[: max(begins.rfind("\n"), begins.rfind(". ") + 1, 0)] or begins
+    looked_at, away = begins.split("\n"), False
+    for number, line in enumerate(looked_at):
         said = _GREETING.sub("", line, count=1).strip() if _GREETING.match(line) else line
         label, told = _label(said)
+        folded = _folded(told)
+        if away and (folded.startswith(GREETINGS) or any(f" {one} " in f" {folded} " for one in LABELS)):
+            return True
         kinds = {_tells(one, label) for one in _ENDS.split(told)}
         if None in kinds:
-            return False
-        if label or True in kinds:
+            return away and number == len(looked_at) - 1 and len(told.split()) <= NAME
+        if label:
             return True
-    return False
+        away = away or True in kinds
+        if not away and number == MOST_LINES - 1:
+            return False
+    return away
 
 
 def _label(line: str) -> tuple[bool, str]:

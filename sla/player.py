@@ -140,8 +140,10 @@ class Player:
                 break
             incident.begin(view.owed)
             customer = self.customers[incident.state.customer].recipient(view.customer)
-            chosen = choose(view.owed, self.world.roster(view.owed[0].at), incident.scene(view), customer)
-            incident.finish(view.owed, [done(step, outcome) for step, outcome in chosen])
+            roster = self.world.roster(view.owed[0].at)
+            chosen = choose(view.owed, roster, incident.scene(view), customer)
+            fallback = roster.recipient(roster.team.fallback)
+            incident.finish(view.owed, [done(step, outcome, fallback) for step, outcome in chosen])
         if self.watch is not None:
             self.watch(label, incident, self.now)
         for word in incident.afterwords(view):

@@ -1,6 +1,7 @@
 """So many requests at a time: what comes on top of them at the hooks is told to come again in a moment.
 
-uvicorn's own bound (`limit_concurrency`) counts idle connections and the pages too, and answers 503 in plain text.
+It is 503 that says so, not 429: some senders (PagerDuty, Alertmanager) give up on a 4xx, and come again after a 5xx. uvicorn's
+own bound (`limit_concurrency`) counts idle connections and the pages too, and answers in plain text without `Retry-After`.
 """
 
 import logging
@@ -24,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class Crowd:
-    """ASGI middleware: at most `most` requests of the hooks go in; others are answered 429, with nothing of them read."""
+    """ASGI middleware: at most `most` requests of the hooks go in; others are answered 503, with nothing of them read."""
 
     def __init__(self, app: ASGIApp, most: int = MOST, clock: Callable[[], float] = time.monotonic) -> None:
         self._app, self._most, self._clock = app, most, clock
@@ -39,7 +40,7 @@ class Crowd:
             self._sent_away += 1
             self._tell()
             said = f"{self._most} requests are being worked on, which is the most at a time; send the same again in a second"
-            await JSONResponse({"error": said}, 429, {"Retry-After": str(RETRY_AFTER)})(scope, receive, send)
+            await JSONResponse({"error": said}, 503, {"Retry-After": str(RETRY_AFTER)})(scope, receive, send)
             return
         self._inside += 1
         try:
@@ -52,7 +53,7 @@ class Crowd:
         """Say how many were sent away, if any were, and not within a minute of the last time."""
         if self._sent_away and self._clock() - self._told_at >= TOLD_EVERY:
             _log.error(
-                "%d requests were put off (429), for %d were being worked on; since the last such line",
+                "%d requests were put off (503), for %d were being worked on; since the last such line",
                 self._sent_away,
                 self._most,
             )

@@ -30,6 +30,7 @@ from typing import Annotated, Final, NamedTuple
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from records import yaml_lines
 from sla.customer import Name
 from starter.hook_signature import key_of
 
@@ -204,14 +205,15 @@ def read(file: Path) -> Secrets:
         HookSettingError: one sentence.
     """
     try:
-        told = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        told = yaml_lines.read(file.read_text(encoding="utf-8")).value or {}
     except OSError as error:
         raise HookSettingError(
             f"{file} can't be read ({error.strerror}); {SECRETS_VARIABLE} names the file of hook secrets"
         ) from None
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except ValueError as error:
+        where = f" (line {error.line})" if isinstance(error, yaml_lines.YamlError) else ""
         raise HookSettingError(
-            f"{file} is no YAML; it holds `generic:`, `stripe:`, `billing:`, `sources:` and `api:`"
+            f"{file} is no YAML that we take{where}; it holds `generic:`, `stripe:`, `billing:`, `sources:` and `api:`"
         ) from None
     try:
         made = _File.model_validate(told)

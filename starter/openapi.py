@@ -13,7 +13,6 @@ from pydantic import BaseModel
 from sla.account_events import ContractTerminated, PaymentCurrent, PaymentLapsed
 from sla.customer import Customer
 from sla.events import INCIDENT_EVENTS, Event
-from starter.crowd import COUNTED
 
 Schema = dict[str, Any]
 JSON, HTML, PLAIN = "application/json", "text/html", "text/plain"
@@ -38,8 +37,7 @@ _REFUSED: Final[Mapping[int, str]] = {
     413: "The body is too large.",
     415: "The body is compressed; its bytes are to come as they are.",
     422: "A field is unknown, missing, or holds what it may not; `path` says which.",
-    429: "As many requests are being worked on as may be at a time; send the same again.",
-    503: "Temporal, the worker or the database does not answer just now; send the same again.",
+    503: "Temporal, the worker or the database does not answer just now, or too many send at a time; send the same again.",
 }
 WITH_BODY: Final = (400, 408, 413, 415)
 """How a body can be refused before it is read."""
@@ -100,7 +98,7 @@ def taken(**more: Schema) -> Schema:
 
 def refused(status: int) -> Schema:
     """The answer of a refusal."""
-    headers = {429: {"headers": _RETRY}, 503: {"headers": _RETRY}}.get(status, {})
+    headers = {"headers": _RETRY} if status == 503 else {}
     return answer(_REFUSED[status], ref("Refusal")) | headers
 
 
@@ -159,11 +157,10 @@ class Intake(FastAPI):
         """The schema, made once."""
         if self.openapi_schema is None:
             made = super().openapi()
-            for path, operation in ((path, one) for path, page in made["paths"].items() for one in page.values()):
-                crowded = {"429": refused(429)} if path.startswith(COUNTED) else {}
+            for operation in (one for page in made["paths"].values() for one in page.values()):
                 operation["responses"] = {
                     status: given
-                    for status, given in sorted((operation["responses"] | crowded).items())
+                    for status, given in sorted(operation["responses"].items())
                     if given["description"] not in _NOT_OURS
                 }
                 for given in operation["responses"].values():

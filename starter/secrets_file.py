@@ -61,7 +61,7 @@ def change(file: Path, puts: Sequence[tuple[Place, Any]]) -> None:
         for place, new in puts:
             text = _edited(text, place, new)
     if _loaded(text) != wanted:
-        text = yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(wanted, sort_keys=False)
     _write(file, text)
 
 
@@ -93,7 +93,7 @@ def drop_last(file: Path, place: Place) -> int:
         inner = inner[key]
     inner[place[-1]] = value[:-1]
     text = _without_last(file.read_text(encoding="utf-8"), place)
-    _write(file, text if _loaded(text) == whole else yaml.safe_dump(whole, sort_keys=False, allow_unicode=True))
+    _write(file, text if _loaded(text) == whole else yaml.safe_dump(whole, sort_keys=False))
     return len(value) - 1
 
 
@@ -190,7 +190,7 @@ def _lines(place: Place, new: Any, column: int) -> str:
 
 def flow(value: Any) -> str:
     """A value on one line."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000)
     return text.removesuffix("\n").removesuffix("\n...").removesuffix("\n")
 
 

@@ -13,6 +13,9 @@ from tests.test_long_texts import STORIES
 NOW = datetime(2031, 7, 14, 12, 0, tzinfo=UTC)
 
 ABSENT = [
+    "I am out of the office until Monday.\nFor urgent matters please contact Bob.\nKind regards\nAnn Ortiz\nFinance, Acme Inc.",
+    "I am out of the office until Monday.\n\nAnn Ortiz",
+    "I am out of the office until Monday. " + "Please contact Bob Jones at bob@acme.example or by phone. " * 20,
     # Exchange and Outlook
     "I am out of the office until Monday.",
     "I'm out of office until Monday.",
@@ -59,6 +62,9 @@ HEARD = [
     "I am out of the office until Monday. The checkout is still down!",
     "I am away, and nothing loads for anybody here.",
     "I was out of office. Here is the log.",
+    "I am out of the office.\n\nBut the server is down, please help!",
+    "Ich bin im Urlaub.\nDer Server steht immer noch seit heute Morgen.",
+    "I'm on vacation until Monday.\nIn urgent cases please contact Bob.\nProduction is still down since this morning.",
     "In urgent need of help: the shop is down. I am out of the office today.",
     "In case of large orders it fails. I am away today.",
     "Thank you for nothing. I am away today.",

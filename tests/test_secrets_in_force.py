@@ -126,7 +126,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "a folder": (_folder, "can't be read"),
     "empty": (_says(""), "is empty"),
     "no YAML": (_says(f"sources: {{desk: {{secrets: [{SECOND}"), "is no YAML"),
-    "an impossible date": (_says("api: 2031-13-45"), "is no YAML"),
+    "a tag": (_says("api: !!bool maybe"), "is no YAML"),
+    "no list": (_says("api: 2031-13-45"), "api"),
     "of another shape": (_says(f"sources: {{desk: {{secret: {SECOND}}}}}"), r"sources.desk.secret"),
     "too short": (_says("sources: {desk: {secrets: [short]}}"), r"sources.desk.secrets.0"),
 }

@@ -377,3 +377,25 @@ def test_what_the_pages_show_is_valid(page: str) -> None:
         else:
             tromzo = read((POLICIES / "contracts/tromzo.yaml").read_text()).value
             assert Contract.model_validate({**tromzo, **value}).name == "tromzo"
+
+
+def test_a_file_of_a_source_that_could_not_be_read_for_a_moment_is_read_as_soon_as_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the file changes when its rights are put right."""
+    (tmp_path / "sources").mkdir()
+    file = tmp_path / "sources" / "desk.yaml"
+    file.write_text("name: desk\nkind: zendesk\n")
+    shelf, barred, as_it_is = Shelf(tmp_path), [True], Path.read_text
+
+    def read_text(path: Path, **how: str) -> str:
+        if barred[0]:
+            raise PermissionError(13, "Permission denied")
+        return as_it_is(path, **how)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    there, broken = shelf.usable_sources()
+    assert (list(there), list(broken)) == ([], ["desk"])
+    assert "check its rights" in broken["desk"].sentences[0]
+    barred[0] = False
+    assert [list(found) for found in shelf.usable_sources()] == [["desk"], []]

@@ -186,6 +186,16 @@ async def test_a_spooled_delivery_that_is_given_up_says_which_dead_letter_it_is(
     assert (found.outcome, found.detail) == ("kept", f"Temporal did not take it; it is the dead letter {kept.id}")
 
 
+async def test_while_something_of_an_earlier_version_waits_the_log_says_nothing_of_it(
+    spool: Spool, engine: AsyncEngine
+) -> None:
+    """Its id does not tell of which delivery the words are."""
+    log = DeliveryStore(engine)
+    await spool.put(Spooled("001941022800000000-" + "a" * 32, "desk", "4711", "acme", None, (said("a"),), AT))
+    await log.put([DeliveryRecord("d1", "zendesk/desk", AT, "evt-1", "", "", "spooled", "away", ("4711",))])
+    assert await spool.settle(AT) == 0
+
+
 async def test_what_another_process_brought_meanwhile_becomes_no_dead_letter(spool: Spool, engine: AsyncEngine) -> None:
     one = Spooled("1", "desk", "4711", "acme", None, (said("a"),), AT)
     await spool.put(one)

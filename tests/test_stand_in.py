@@ -1,5 +1,6 @@
 """Where every way of a person fails: the team's fallback member is told, once, in words that say so; only then the log."""
 
+import asyncio
 import io
 import logging
 from collections.abc import Mapping
@@ -148,6 +149,26 @@ async def test_what_a_customer_cannot_be_told_reaches_the_fallback_and_says_so(t
         "The customer could not be told what stands below. It was for Ann (ann@acme.example), and none of their ways took"
         " it: phone is not available in this version.\n\nHello Ann,\n\nwe have it.\n"
     )
+
+
+async def test_ways_that_hang_leave_the_fallback_its_time(tmp_path: Path) -> None:
+    """What all of a person's ways may take is used up before Gwen's turn comes, and she is told all the same."""
+    begun = asyncio.Event()
+
+    async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begun.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hangs, "127.0.0.1", 0)
+    silent = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    with mail_sink() as mail:
+        by = courier(tmp_path, None, MAIL, mail=mail, webhook_url=silent, webhook_secret=b"x" * 32, all_seconds=0.1)
+        receipt = await by.bring(message("webhook", to=(Address(id="dana", name="Dana"),)), patient=False)
+        assert (receipt.via, len(mail.mails)) == ("email", 1)
+    assert begun.is_set()
+    server.close()
+    await server.wait_closed()
 
 
 async def test_a_team_without_mail_is_not_told_of_each_customer_that_gets_none(tmp_path: Path) -> None:
