@@ -31,13 +31,15 @@ class CustomerCache:
         self._asking = asyncio.Lock()
 
     async def fresh(self, within: float = EVERY) -> None:
-        """See to it that the copy is no older than `within` seconds.
+        """See to it that the copy is no older than `within` seconds, or is being read; with 0 it is of now.
 
         Raises:
             SQLAlchemyError: the database can't be asked, and never could.
         """
         if not self._due(within):
             return
+        if within and self._customers is not None and self._asking.locked():
+            return  # somebody asks already, and a database that hangs must not hold everybody
         async with self._asking:
             if not self._due(within):
                 return

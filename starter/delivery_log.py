@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
@@ -48,8 +48,6 @@ class DeliveryLog:
         self._down, self._loaded = False, False
         self._purged: datetime | None = None
         self._strangers: tuple[datetime | None, int] = None, 0
-        self.counts: Counter[tuple[str, str]] = Counter()
-        """How many of each source (`KIND/NAME`) and outcome were noted since the start."""
 
     def known(self, source: str, delivery: str, digest: str) -> Literal["new", "duplicate", "other"]:
         """Whether it was carried out before; `other`: one of that id was, with another body.
@@ -66,7 +64,6 @@ class DeliveryLog:
 
     def note(self, record: DeliveryRecord) -> None:
         """Note what became of one; at once, and without fail."""
-        self.counts[record.source, record.outcome] += 1
         if record.outcome == "refused" and record.detail.startswith(UNSIGNED) and self._too_many(record.received_at):
             return
         self._waiting.append(record)
@@ -76,6 +73,8 @@ class DeliveryLog:
     def _too_many(self, at: datetime) -> bool:
         minute = at.replace(second=0, microsecond=0)
         known, many = self._strangers
+        if known != minute and many > STRANGERS:
+            _log.warning("%d requests that nobody signed are left out of the log of deliveries", many - STRANGERS)
         self._strangers = minute, many + 1 if known == minute else 1
         return self._strangers[1] > STRANGERS
 

@@ -30,6 +30,7 @@ from starter.bound import Bound, bind
 from starter.came import Came
 from starter.hook_bodies import Refused, parse, raw_body
 from starter.hook_settings import IntakeSettings
+from starter.in_time import in_time
 from starter.port import Dispatch, Letters, Log, NotKept, Spool, Unavailable
 from starter.senders import Senders
 from starter.sources import KINDS, adapter
@@ -81,7 +82,7 @@ class SourceHooks:
             hook = Hook({name.lower(): value for name, value in request.headers.items()}, raw, received)
             source = self.senders.authentic(kind, place, hook)
             came.source = f"{kind}/{source.name}"
-            answer = await self._take(adapter(kind), source, hook, came)
+            answer = await in_time(self._take(adapter(kind), source, hook, came))
         except Refused as refused:
             came.ends("refused", f"{refused.status}: {refused.sentence}")
             raise
@@ -148,6 +149,9 @@ class SourceHooks:
         took, spooled = [workflow for workflow in found if workflow], None in found
         came.words = sum(len(bound.words) for bound in given)
         came.tickets = tuple(bound.told.ticket or bound.told.incident or "" for bound in given)
+        if not took and not spooled and all(bound.told.incident for bound in given):
+            came.ends("ignored", "the incident that it is for does not run any more")
+            return JSONResponse({"accepted": False, "ignored": came.detail}, 200)
         came.ends(
             "spooled" if spooled else "accepted", "Temporal did not answer; kept in the records" if spooled else ""
         )

@@ -1,13 +1,14 @@
 """What there is to say of each connected source, for the command line and for the page: one row each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from records.dead_letters import DeadLetterStore
+from records.deliveries import DeliveryStore
 from records.sources import SourceState, SourceStore, quiet_by_name, quiet_since
 from records.spool import LETTERS, Spool
 from sla.source import Source
@@ -15,6 +16,9 @@ from starter.connecting import SETUPS
 
 GONE: Final = timedelta(days=30)
 """A source whose file is gone is listed for so long after it was heard last: its deliveries are in the log until then."""
+
+
+DAY: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,15 @@ class SourceLine:
     """How many of its words wait for Temporal, as they were put by."""
     letters: int
     """How many dead letters of it wait for somebody."""
+    day: Mapping[str, int] = field(default_factory=dict)
+    """How many deliveries of the last 24 hours came to each outcome: accepted, ignored, …"""
 
 
 async def source_lines(engine: AsyncEngine, sources: Mapping[str, Source], now: datetime) -> list[SourceLine]:
     """The lines of these sources, as the records have it. Database errors are SQLAlchemy's own."""
     states = await SourceStore(engine).all()
-    return lines(sources, states, await Spool(engine).by_source(), await DeadLetterStore(engine).by_source(), now)
+    spooled, letters = await Spool(engine).by_source(), await DeadLetterStore(engine).by_source()
+    return lines(sources, states, spooled, letters, now, await DeliveryStore(engine).counts(now - DAY))
 
 
 def lines(
@@ -55,6 +62,7 @@ def lines(
     spooled: Mapping[str, int],
     letters: Mapping[str, int],
     now: datetime,
+    counts: Mapping[tuple[str, str], int] = {},
 ) -> list[SourceLine]:
     """A line for each source that is connected, then for each that once was, while there is something to say of it."""
     alarms = quiet_by_name(sources, states, now)
@@ -80,6 +88,7 @@ def lines(
                 read_how=state.read_how if state else "",
                 spooled=spooled.get(name, 0),
                 letters=dead,
+                day={what: many for (one, what), many in sorted(counts.items()) if one == f"{kind}/{name}"},
             )
         )
     return made

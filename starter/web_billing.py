@@ -25,6 +25,7 @@ from starter import hook_stripe_signature
 from starter.hook_bodies import Refused, parse, raw_body
 from starter.hook_settings import IntakeSettings
 from starter.hook_signature import BadSignature, verify
+from starter.in_time import in_time
 from starter.intake import generic, stripe
 from starter.openapi import BILLING_PAYMENTS, STANDARD_WEBHOOKS, TEXT, answer, body, header, obj, one, page, taken
 from starter.port import BillingRecords, Dispatch, NotKept, Unavailable
@@ -179,7 +180,7 @@ def add_billing_hooks(app: FastAPI, hooks: BillingHooks) -> None:
             hook_stripe_signature.verify(request.headers, raw, settings.stripe.get(account, ()), received)
         except BadSignature as error:
             raise _refused(f"stripe/{names.canonical(account)}", error) from None
-        return await hooks.stripe(account, raw, received)
+        return await in_time(hooks.stripe(account, raw, received))
 
     brought = {
         202: answer(
@@ -202,7 +203,7 @@ def add_billing_hooks(app: FastAPI, hooks: BillingHooks) -> None:
             id = verify(request.headers, raw, settings.billing.get(source, ()), received)
         except BadSignature as error:
             raise _refused(f"billing/{names.canonical(source)}", error) from None
-        return await hooks.billing(source, id, raw, received)
+        return await in_time(hooks.billing(source, id, raw, received))
 
     @app.exception_handler(NotKept)
     async def not_kept(request: Request, error: Exception) -> JSONResponse:

@@ -15,6 +15,7 @@ from starter.came import Came
 from starter.hook_bodies import Refused, parse, raw_body
 from starter.hook_settings import IntakeSettings
 from starter.hook_signature import BadSignature, verify
+from starter.in_time import in_time
 from starter.intake import generic
 from starter.openapi import (
     HOOK_PAYMENTS,
@@ -67,6 +68,9 @@ class GenericHook:
         except BadSignature as error:
             _log.warning("a delivery for %s is not taken: %s", self._called(customer), error)
             raise Refused(401, "the delivery is not signed with a secret of this hook; see docs/intake.md") from None
+        return await in_time(self._carried_out(customer, raw, came))
+
+    async def _carried_out(self, customer: str, raw: bytes, came: Came) -> JSONResponse:
         if self.sources is not None and self.sources.repeats(came):
             return JSONResponse({"accepted": True, "duplicate": True}, 200)
         try:

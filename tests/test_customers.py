@@ -313,6 +313,29 @@ class TestCache:
         await cache.fresh()
         assert len([one for one in asked if one.startswith("SELECT")]) == 1, "unchanged: the number alone"
 
+    async def test_a_database_that_hangs_holds_nobody_but_the_one_who_asks_it(
+        self, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now, goes_on = [0.0], asyncio.Event()
+        cache = CustomerCache(CustomerStore(engine), lambda: now[0])
+        await cache.store.put(ACME)
+        await cache.fresh()
+
+        async def hangs() -> int:
+            await goes_on.wait()
+            return 0
+
+        monkeypatch.setattr(cache.store, "revision", hangs)
+        now[0] += 1
+        first = asyncio.create_task(cache.fresh())
+        await asyncio.sleep(0)
+        now[0] += 60
+        await cache.fresh()
+        assert cache.customer("acme") == ACME
+        assert not first.done()
+        goes_on.set()
+        await first
+
     async def test_a_sender_is_known_by_contact_then_by_domain(self, engine: AsyncEngine) -> None:
         store = CustomerStore(engine)
         await store.put_all([ACME, BOLT, Customer(id="in", contacts=(Contact(email="guest@acme.example"),))])

@@ -167,6 +167,8 @@ def test_a_source_without_a_file_is_listed_while_there_is_something_to_say_of_it
     ages = {"heard": fresh, "old": old, "waits": old, "dead": old, "given up": old}
     states = {name: SourceState(name, "jira", old, heard_at=at) for name, at in ages.items()}
     states["read"] = SourceState("read", "jira", old, read_at=fresh)
+    counts = {("jira/heard", "ignored"): 3, ("jira/heard", "accepted"): 12, ("zendesk/heard", "kept"): 1}
+    assert next(one.day for one in lines({}, states, {}, {}, NOW, counts)) == {"accepted": 12, "ignored": 3}
     told = lines({}, states, {"waits": 2}, {"jira/dead": 1, "spool/given up": 1, "jira/other": 1}, NOW)
     assert [one.name for one in told] == ["dead", "given up", "heard", "read", "waits"]
     assert not any(one.connected or one.alarm or one.quiet_since for one in told)

@@ -18,7 +18,7 @@ from records.shelf import Shelf
 from sla.intake import Adapter, Read, Told, Unusable, moment, part, text_of, word
 from sla.signing import Hook, bearer
 from sla.source import Source
-from starter import senders, source_hooks
+from starter import in_time, senders, source_hooks
 from starter.dispatch import TemporalDispatch
 from starter.sources import adapter
 from tests.front_desk import ACME, NOW, OLD, SECRET, Desk
@@ -214,6 +214,40 @@ async def test_a_server_that_hangs_is_answered_for_in_under_three_seconds(
         assert time.monotonic() - began < 3
     assert (answer.status_code, answer.json()["spooled"]) == (202, True)
     assert len(desk.waiting.kept) == 1
+
+
+async def test_where_the_records_hang_as_well_the_sender_is_answered_in_time_and_what_was_begun_is_carried_through(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that takes a connection and says nothing fails nothing: only our own patience ends it."""
+    monkeypatch.setattr(in_time, "LONGEST", 0.05)
+    hangs, put = asyncio.Event(), desk.waiting.put
+
+    async def slowly(*words: Any, **how: Any) -> None:
+        await hangs.wait()
+        await put(*words, **how)
+
+    monkeypatch.setattr(desk.waiting, "put", slowly)
+    desk.door.away = True
+    answer = await send(desk)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert desk.notes.outcomes == ["refused"], "so that it is no repetition when it comes again"
+    hangs.set()
+    while not desk.waiting.kept:
+        await asyncio.sleep(0)
+    assert (await send(desk)).status_code == 202
+
+
+async def test_a_word_for_an_incident_that_runs_no_more_is_not_said_to_be_taken(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(incident: str, words: object) -> str:
+        return ""
+
+    monkeypatch.setattr(desk.door, "existing", gone)
+    answer = await send(desk, event="taken")
+    assert (answer.status_code, answer.json()["accepted"]) == (200, False)
+    assert desk.notes.outcomes == ["ignored"]
 
 
 async def test_where_a_dead_letter_can_not_be_kept_the_sender_comes_again(desk: Desk) -> None:

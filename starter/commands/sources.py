@@ -29,7 +29,7 @@ def sources(json: Json = False) -> None:
     if not found:
         terminal.show("No source is connected; `pactkeeper connect` shows how.")
         return
-    made = terminal.table("source", "kind", "heard (UTC)", "", "read by API", "waiting", "dead letters")
+    made = terminal.table("source", "kind", "heard (UTC)", "", "read by API", "last 24 h", "waiting", "dead letters")
     for one in found:
         terminal.row(
             made,
@@ -39,6 +39,7 @@ def sources(json: Json = False) -> None:
                 terminal.moment(_whole(one.heard_at)),
                 health(one, now),
                 reading(one, now),
+                ", ".join(f"{many} {what}" for what, many in one.day.items()) or "–",
                 Text(f"… {one.spooled}", style="yellow") if one.spooled else "–",
                 Text(f"! {one.letters}", style="bold yellow") if one.letters else "–",
             ),
