@@ -160,9 +160,10 @@ def turned(state: State | None, before: State | None = None) -> str | None:
     return None
 
 
-def marked(text: str | None) -> bool:
-    """Whether it is a note that we wrote ourselves."""
-    return bool(MARK.search(text or ""))
+def marked(text: str | None, *, public: bool) -> bool:
+    """Whether it is a note that we wrote ourselves: our mark ends it. What the customer sees is none, though it may quote one."""
+    last = next((line.strip() for line in reversed((text or "").splitlines()) if line.strip()), "")
+    return not public and bool(MARK.search(last)) and not last.startswith(">")
 
 
 def mail_reference(source: str, ticket: str, domain: str) -> str:

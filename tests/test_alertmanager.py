@@ -126,6 +126,29 @@ def test_a_repeated_notification_has_the_same_words_though_another_zone_writes_i
     assert by_key(told(body)) == by_key(told(other))
 
 
+@given(
+    chosen=st.permutations(range(2)), many=st.integers(1, 2), labels=st.sampled_from([{}, {"grafana_folder": "Shop"}])
+)
+def test_a_group_is_one_ticket_whichever_of_its_alerts_a_delivery_tells_of_and_in_whatever_order(
+    chosen: list[int], many: int, labels: dict[str, str]
+):
+    """Grouped without `alertname`, as Grafana's `{}/{test="true"}:{}`, its alerts have several names, and come and go."""
+    whole = delivery("grafana") | {"groupLabels": labels}
+    some = whole | {"alerts": [whole["alerts"][i] for i in chosen[:many]]}
+    assert told(some).ticket == told(whole).ticket
+    assert told(some).words[0].event.subject.startswith(("LoginSlow: ", "DiskFull: "))
+    named = whole | {"groupLabels": {"alertname": "DiskFull"}}
+    assert told(named).ticket == f"DiskFull-{told(whole).ticket}"
+
+
+def test_a_group_without_a_name_is_resolved_on_the_ticket_that_it_opened():
+    body = delivery("grafana")
+    last = body["alerts"][1] | {"status": "resolved", "endsAt": "2031-07-09T09:00:10Z"}
+    first, over = told(body | {"alerts": body["alerts"][:1]}), told(body | {"status": "resolved", "alerts": [last]})
+    assert first.ticket == over.ticket
+    assert standing(first, over).phase == "resolved"
+
+
 def test_a_group_of_several_customers_is_an_incident_for_each():
     body = delivery("joined")
     body["alerts"][1]["labels"]["customer"] = "globex"

@@ -51,7 +51,7 @@ def loses(server: HTTPServer) -> list[Any]:
 
 
 DESK = StandIn(
-    ADAPTER, (SOURCE, BLIND), NOW, ("created", *UPDATES, "zulip_priority"), lambda: delivery("ticket"), fresh,
+    ADAPTER, (SOURCE, BLIND), NOW, ("created", *UPDATES, "zulip_priority", "simple_replied"), lambda: delivery("ticket"), fresh,
     "/api/v2/tickets/{id}", "6541", loses,
 )  # fmt: skip
 delivery, story = DESK.delivery, DESK.story
@@ -202,7 +202,7 @@ def test_without_an_api_the_bodies_alone_tell_what_they_can() -> None:
     assert names(told("pending")) == ["opened", "waiting_on_customer"]
     assert "reopened" in names(told("open_again"))
     assert "resolved" in names(told("resolved"))
-    assert told("zulip_priority").words[0].event.to == "Low"  # type: ignore[union-attr]
+    assert told("zulip_priority").words[0].event.to == "P4"  # type: ignore[union-attr]
 
 
 def test_without_an_api_what_comes_twice_and_shuffled_is_one_set() -> None:
@@ -273,9 +273,82 @@ def test_a_reply_that_the_bodies_and_then_the_api_tell_counts_once(contract: str
         assert (both.clocks, both.phase, both.attention) == (once.clocks, once.phase, once.attention)
 
 
-def test_without_an_api_an_automatic_answer_and_our_own_words_tell_nothing() -> None:
-    for text in ("Ann Ortiz : <p>I am out of the office until Monday.</p>", f"Dana : <p>Half is used. {MARK}</p>"):
-        assert names(told({**delivery("customer_reply"), "comment": text})) == ["opened"]
+PLAIN = Source(name="fresh", kind="freshdesk")
+
+
+@pytest.mark.parametrize(
+    ("told_as", "ours"),
+    [("Low", "P4"), ("Medium", "P3"), ("High", "P2"), ("Urgent", "P1"), (1, "P4"), ("2", "P3"), (3, "P2"), (4, "P1"), ("Burning", "Burning")],
+)  # fmt: skip
+def test_freshdesks_own_priorities_are_known_by_name_and_code_where_the_file_says_nothing(
+    told_as: Any, ours: str
+) -> None:
+    ticket = delivery("ticket")
+    ticket["ticket"]["priority"] = told_as
+    assert story(ticket, PLAIN).words[0].event.priority == ours  # type: ignore[union-attr]
+    assert told(delivery("created") | {"priority": told_as}, PLAIN).words[0].event.priority == ours  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["High", "high", "3", 3])
+def test_the_file_s_word_on_a_priority_holds_also_where_it_leaves_the_name_as_it_is(name: Any) -> None:
+    source = Source.model_validate(PLAIN.model_dump() | {"priorities": {name: "High"}})
+    for told_as in ("High", "3"):
+        opened = told(delivery("created") | {"priority": told_as}, source).words[0]
+        assert opened.event.priority == "High"  # type: ignore[union-attr]
+
+
+def simple(**other: Any) -> Any:
+    """The body that Freshdesk makes of fields that are ticked."""
+    body = delivery("simple_replied")["freshdesk_webhook"] | other
+    return {"freshdesk_webhook": {name: value for name, value in body.items() if value is not None}}
+
+
+def test_the_body_of_ticked_fields_tells_whose_it_is_and_what_was_written() -> None:
+    one = told(simple())
+    assert (one.ticket, one.requester, one.organisation) == ("6542", "ann@acme.example", "Acme")
+    assert names(one) == ["opened", "customer_replied"]
+    assert one.words[0].event.model_dump(include={"by", "priority", "channel", "subject"}) == {
+        "by": "ann@acme.example", "priority": "P2", "channel": "email", "subject": "Nothing loads",
+    }  # fmt: skip
+    assert one.words[1].event.body == "Frankfurt, since 16:40."  # type: ignore[union-attr]
+    nudge = told(simple(), SOURCE)
+    assert (nudge.look, nudge.requester, nudge.organisation) == (True, "ann@acme.example", "Acme")
+    older = simple(
+        ticket_contact_email=None, ticket_contact_name=None, ticket_company_name=None, ticket_requester_name="Ann Ortiz",
+        ticket_requester_email="ann@acme.example", ticket_requester_company_name="Acme",
+    )  # fmt: skip
+    assert (told(older).requester, told(older).organisation, names(told(older))) == (one.requester, "Acme", names(one))
+    for group, counts in (("support", True), ("billing", False)):
+        assert bool(ADAPTER.read(simple(), BLIND.model_copy(update={"channels": (group,)}), NOW).told) is counts
+
+
+def test_where_nothing_says_what_happened_the_same_words_count_once_and_nobody_s_words_never() -> None:
+    silent = simple(triggered_event=None)
+    assert names(told(silent)) == ["opened", "customer_replied"]
+    assert keys(silent, NOW) == keys(silent, NOW + timedelta(days=3))
+    agents = simple(triggered_event=None, ticket_latest_public_comment="Dana Fox : <div>Which region?</div>")
+    assert names(told(agents)) == ["opened", "agent_replied"]
+    nameless = simple(ticket_contact_name=None)
+    assert names(told(nameless)) == ["opened"], "the customer's words must not pass for an agent's"
+
+
+@pytest.mark.parametrize(
+    ("from_email", "by"),
+    [
+        ("Bo <bo@acme.example>", "bo@acme.example"), ('"Bo, at <Acme>" <bo@acme.example>', "bo@acme.example"),
+        ("bo@acme.example", "bo@acme.example"), ("Bo <", "Bo <"),
+    ],
+)  # fmt: skip
+def test_who_replied_is_told_by_the_address_alone(from_email: str, by: str) -> None:
+    ticket = delivery("ticket")
+    reply = next(one for one in ticket["conversations"] if one["incoming"])
+    reply |= {"user_id": 43077, "from_email": from_email}
+    assert [w.event.by for w in story(ticket).words if w.key.endswith(f"comment:{reply['id']}")] == [by]
+
+
+def test_without_an_api_an_automatic_answer_tells_nothing() -> None:
+    text = "Ann Ortiz : <p>I am out of the office until Monday.</p>"
+    assert names(told({**delivery("customer_reply"), "comment": text})) == ["opened"]
     heard = {**delivery("customer_reply"), "comment": "Ann Ortiz : <p>Auto-reply is broken since this morning</p>"}
     assert names(told(heard)) == ["opened", "customer_replied"]
 

@@ -65,7 +65,8 @@ def loses(server: HTTPServer) -> list[Any]:
 
 
 DESK = StandIn(
-    ADAPTER, (WITH_API, SOURCE), NOW, (*WEBHOOKS, "issue_deleted", "automation_commented"), whole, jira,
+    ADAPTER, (WITH_API, SOURCE), NOW,
+    (*WEBHOOKS, "issue_deleted", "automation_commented", "automation_issue_data", "server_commented"), whole, jira,
     "/rest/api/3/issue/{id}", "SD-12", loses, {"errorMessages": ["no"]},
 )  # fmt: skip
 delivery = DESK.delivery
@@ -199,6 +200,133 @@ def test_a_priority_that_nobody_knows_goes_on_as_it_is() -> None:
     body = delivery("priority_raised")
     body["changelog"]["items"][0]["toString"] = "Burning"
     assert read(body, SOURCE, NOW).told[0].words[-1].event.model_dump()["to"] == "Burning"
+
+
+def test_what_an_issue_is_created_with_is_no_change_of_it_but_for_who_has_it() -> None:
+    body = delivery("issue_created")
+    given = (("priority", "3", "Medium"), ("status", "1", "Waiting for support"), ("assignee", EVE, "Eve Stone"))
+    body["changelog"]["items"] = [
+        {"field": field, "fieldId": field, "from": None, "fromString": None, "to": id, "toString": name} for field, id, name in given
+    ]  # fmt: skip
+    (single,) = read(body, SOURCE, NOW).told
+    assert [one.event.event for one in single.words] == ["opened", "assigned"]
+    assert single.words[0].event.model_dump()["priority"] == "P3"
+    assert single.words[1].key == "sd:SD-12:change:20000:assignee"
+    assert single.doubts == ()
+
+
+def within_an_update(name: str, kind: str = "issue_commented") -> dict[str, Any]:
+    """A comment as an update of its issue tells it."""
+    body: dict[str, Any] = delivery("waiting") | {"comment": delivery(name)["comment"], "issue_event_type_name": kind}
+    return body
+
+
+@pytest.mark.parametrize("name", ["comment_of_an_agent", "internal_note", "comment_of_the_customer"])
+def test_a_comment_within_an_update_is_the_one_that_its_own_webhook_tells(name: str) -> None:
+    words = {one.key: one for one in read(within_an_update(name), SOURCE, NOW).told[0].words}
+    assert set(words) == by_webhook((name, "waiting"))
+    (own,) = [one for single in read(delivery(name), SOURCE, NOW).told for one in single.words]
+    assert words[own.key].event.event == own.event.event
+    assert words[own.key].occurred_at == own.occurred_at
+
+
+def test_our_own_note_and_a_deleted_comment_within_an_update_are_not_told() -> None:
+    for body in (within_an_update("our_own_note"), within_an_update("comment_of_an_agent", "issue_comment_deleted")):
+        assert "comment:" not in str([one.key for one in read(body, SOURCE, NOW).told[0].words])
+
+
+@pytest.mark.parametrize("name", ["comment_of_an_agent", "automation_commented", "update"])
+def test_an_agents_comment_that_does_not_say_who_sees_it_is_read_over_rest(name: str) -> None:
+    """Told as internal it would stay so: what the API says later has the same key."""
+    body = within_an_update("comment_of_an_agent") if name == "update" else delivery(name)
+    body["comment"].pop("jsdPublic", body["comment"].pop("internal", None))
+    (single,) = read(body, WITH_API, NOW).told
+    assert single.look
+    assert "comment:" not in str([one.key for one in single.words])
+
+
+@pytest.mark.parametrize(
+    ("extra", "public"),
+    [
+        ({"properties": [{"key": "sd.public.comment", "value": {"internal": False}}]}, True),
+        ({"properties": [{"key": "sd.public.comment", "value": {"internal": "false"}}]}, True),
+        ({"properties": [{"key": "sd.public.comment", "value": {"internal": "true"}}]}, False),
+        ({"properties": [{"key": "sd.public.comment", "value": {}}]}, False),
+        ({"properties": [{"key": "sd.public.comment", "value": {"internal": False}}], "visibility": {"type": "role", "value": "Team"}}, False),
+    ],
+)  # fmt: skip
+def test_the_service_desks_own_property_tells_both_ways_and_a_restriction_comes_first(
+    extra: dict[str, Any], public: bool
+) -> None:
+    ticket = whole()
+    (comment,) = [one for one in ticket["comments"] if one["id"] == "30003"]
+    del comment["jsdPublic"]
+    comment.update(extra)
+    (word,) = [one for one in story(ticket, SOURCE, NOW).words if one.key.endswith("30003")]  # type: ignore[union-attr]
+    assert word.event.model_dump()["public"] is public
+
+
+def test_a_status_of_ones_own_that_is_done_resolves_and_leaving_it_opens_again() -> None:
+    body = delivery("resolved")
+    body["changelog"]["items"] = [{"field": "status", "fromString": "In Arbeit", "toString": "Erledigt"}]
+    body["issue"]["fields"]["status"] = {"name": "erledigt", "statusCategory": {"key": "done"}}
+    (single,) = read(body, SOURCE, NOW).told
+    assert ([one.event.event for one in single.words], single.doubts) == (["opened", "resolved"], ())
+    ticket = whole()
+    ticket["changes"][-2]["items"] = body["changelog"]["items"]
+    ticket["issue"]["fields"]["status"] = body["issue"]["fields"]["status"]
+    assert single.words[1].key in {one.key for one in story(ticket, SOURCE, NOW).words}  # type: ignore[union-attr]
+    for category, sure in (("new", True), ("indeterminate", False)):
+        body["changelog"]["items"] = [{"field": "status", "fromString": "Erledigt", "toString": "Wartet"}]
+        body["issue"]["fields"]["status"] = {"name": "Wartet", "statusCategory": {"key": category}}
+        (single,) = read(body, SOURCE, NOW).told
+        assert [one.event.event for one in single.words] == ["opened", "reopened"]
+        assert (single.doubts == ()) is sure, "what is in progress may wait on the customer: only the team can say"
+    body["changelog"]["items"][0]["toString"] = "In Progress"
+    assert read(body, SOURCE, NOW).told[0].words[-1].event.event == "reopened"
+
+
+def test_a_status_that_the_issue_has_left_again_is_not_known_by_its_category() -> None:
+    body = delivery("resolved")
+    body["changelog"]["items"] = [{"field": "status", "fromString": "In Arbeit", "toString": "Erledigt"}]
+    body["issue"]["fields"]["status"] = {"name": "Zu", "statusCategory": {"key": "done"}}
+    (single,) = read(body, SOURCE, NOW).told
+    assert ([one.event.event for one in single.words], len(single.doubts)) == (["opened"], 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [("Blocker", "P1"), ("Critical", "P1"), ("Major", "P3"), ("Minor", "P4"), ("trivial", "P4"), ("Highest", "P1"), ("Lowest", "P4")],
+)  # fmt: skip
+def test_jiras_own_priorities_old_and_new_are_known(name: str, ours: str) -> None:
+    body = delivery("priority_raised")
+    body["changelog"]["items"][0]["toString"] = name
+    assert read(body, SOURCE, NOW).told[0].words[-1].event.model_dump()["to"] == ours
+
+
+def test_a_rules_own_issue_data_is_an_opening_without_an_api_and_a_nudge_with_one() -> None:
+    (single,) = read(delivery("automation_issue_data"), SOURCE, NOW).told
+    assert (single.ticket, single.requester) == ("SD-14", "ann@acme.example")
+    assert [(one.key, one.event.model_dump()["priority"]) for one in single.words] == [("sd:SD-14:opened", "P2")]
+    (nudge,) = read(delivery("automation_issue_data"), WITH_API, NOW).told
+    assert (nudge.ticket, nudge.look) == ("SD-14", True)
+
+
+def test_at_a_jira_of_ones_own_people_are_known_by_key_name_and_address() -> None:
+    (single,) = read(delivery("server_commented"), SOURCE, NOW).told
+    assert [one.event.event for one in single.words] == ["opened", "customer_replied"]
+    assert "jira:issue_updated" in (read(delivery("server_comment_created"), SOURCE, NOW).ignored or "")
+    dana = {"name": "dana", "key": "JIRAUSER10101", "emailAddress": "dana@desk.example", "displayName": "Dana Fox"}
+    body = delivery("server_commented") | {"user": dana, "changelog": {"id": "7", "items": [
+        {"field": "assignee", "fromString": None, "to": "JIRAUSER10101", "toString": "Dana Fox"},
+    ]}}  # fmt: skip
+    for known in ("JIRAUSER10101", "dana", "dana@desk.example"):
+        body["comment"]["author"] = dana
+        words = read(body, SOURCE.model_copy(update={"agents": {known: "d"}}), NOW).told[0].words
+        assert [(one.event.event, one.event.by) for one in words[1:]][1] == ("agent_replied", "d")
+        assert words[1].event.event == "acknowledged"
+        ours = SOURCE.model_copy(update={"ours": (known,)})
+        assert [one.event.event for one in read(body, ours, NOW).told[0].words] == ["opened"]
 
 
 def test_what_does_not_matter_is_ignored_with_a_reason() -> None:

@@ -113,16 +113,29 @@ def test_what_people_do_there_is_their_word_here(name: str, said: dict[str, str]
     assert {k: v for k, v in told(name).items() if k in ("event", "by", "to")} == said
 
 
-def test_who_takes_it_over_for_themselves_acknowledges() -> None:
-    body = {"event": BODIES["reassigned"]["event"] | {"agent": BODIES["reassigned"]["event"]["data"]["assignees"][0]}}
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("reassigned", {"event": "acknowledged", "by": "Eli Park"}),
+        ("escalated", {"event": "assigned", "to": "Eli Park", "by": "Eli Park"}),
+        ("delegated", {"event": "assigned", "to": "Eli Park", "by": "Eli Park"}),
+    ],
+)
+def test_who_reassigns_it_to_themselves_acknowledges_and_to_whom_it_comes_back_by_handing_on_does_not(
+    kind: str, said: dict[str, str]
+) -> None:
+    """PagerDuty goes on paging after both; but only who reassigns it says by that that they have it."""
+    event = BODIES["reassigned"]["event"]
+    body = {"event": event | {"agent": event["data"]["assignees"][0], "event_type": f"incident.{kind}"}}
     [one] = ADAPTER.read(body, SOURCE, HEARD).told
-    assert one.words[0].event.model_dump(exclude_none=True) == {"event": "acknowledged", "by": "Eli Park"}
+    assert one.words[0].event.model_dump(exclude_none=True) == said
 
 
 @pytest.mark.parametrize(
     ("name", "why"),
     [
         ("resolved_by_integration", "no person did it: our own echo, or a rule of PagerDuty's"),
+        ("merged", "it was merged into another incident there, which resolves nothing here"),
         ("triggered", "incident.triggered is no event that matters"),
         ("unacknowledged_by_timeout", "incident.unacknowledged is no event that matters"),
         ("foreign", "it is about no incident of ours"),

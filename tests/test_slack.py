@@ -147,8 +147,36 @@ def test_what_is_said_in_the_thread_belongs_to_the_ticket(name: str, ts: str, sa
     assert {k: v for k, v in word.items() if k in ("event", "by", "body", "public")} == said
 
 
-def test_a_file_without_a_word_opens_a_ticket_too() -> None:
-    assert told("file_share")["event"] == "opened"
+def test_a_file_without_a_word_opens_a_ticket_with_its_name() -> None:
+    opened = told("file_share")
+    assert (opened["event"], opened["subject"], opened["body"]) == ("opened", "blank.png", "blank.png")
+    files = [
+        {"id": "F0123", "name": "blank.png", "title": "The blank page"},
+        {"id": "F0124", "file_access": "check_file_info"},
+    ]
+    opened = told("file_share", body=inner("file_share", files=files))
+    assert opened["body"] == "The blank page\na file without a name"
+
+
+def test_a_forwarded_message_says_what_was_forwarded() -> None:
+    text = "Checkout > payment answers 500\nsince 15:50 (https://status.acme.example)"
+    opened = told("forwarded")
+    assert (opened["subject"], opened["body"]) == ("Checkout > payment answers 500", text)
+    (shared,) = BODIES["forwarded"]["event"]["attachments"]
+    commented = told("forwarded", body=inner("forwarded", text="Is this ours?"))
+    assert (commented["subject"], commented["body"]) == ("Is this ours?", f"Is this ours?\n\n{text}")
+    short = told("forwarded", body=inner("forwarded", attachments=[shared | {"text": None}]))
+    assert short["subject"] == "[July 11th, 2031 4:28 PM] bob: Checkout > payment answers 500"
+    files = [shared | {"text": "", "fallback": "", "files": [{"id": "F0125", "name": "trace.log"}]}]
+    assert told("forwarded", body=inner("forwarded", attachments=files))["subject"] == "trace.log"
+
+
+def test_the_preview_of_a_link_is_no_part_of_a_message() -> None:
+    """It comes after the message, so the event has it not, and the thread that is read has it."""
+    preview = [
+        {"from_url": "https://status.acme.example", "title": "Status", "text": "All is well", "fallback": "Status"}
+    ]
+    assert told("message", body=inner("message", attachments=preview)) == told("message")
 
 
 @pytest.mark.parametrize("name", ["bot_message", "message_changed", "channel_join", "app_mention"])
@@ -222,7 +250,7 @@ def test_deliveries_twice_retried_and_in_any_order_tell_the_same_words() -> None
     later = HEARD + timedelta(minutes=5)
     again = {w.key: w.event for body in shuffled for one in ADAPTER.read(body, SOURCE, later).told for w in one.words}
     assert once == again
-    assert len(once) == 6
+    assert len(once) == 7
 
 
 @settings(max_examples=200)

@@ -14,11 +14,14 @@ from pytest_httpserver.httpserver import Request, Response
 
 from activities.helpdesks.client import Account, HelpdeskUnavailable, Writing
 from activities.helpdesks.zammad import Zammad
-from sla.intake import Unusable
+from sla.entries import entry
+from sla.evaluate import evaluate
+from sla.intake import Unusable, word
 from sla.signing import Hook
 from sla.source import Source
 from starter.intake.zammad import ADAPTER, delivery_id, read, story
 from tests import desks
+from tests.cases import pinned
 from tests.desks import MARK, StandIn, answers, losing
 
 NOW = datetime(2031, 7, 8, 9, 0, tzinfo=UTC)
@@ -122,7 +125,10 @@ def test_our_own_echo_tells_nothing_and_reads_nothing(name: str, source: Source)
     [
         ("taken", ("owner:5:2031-07-07T15:58:00.100Z", "acknowledged", {"by": "emma"})),
         ("agents_reply", ("state:3:2031-07-07T16:20:00.100Z", "waiting_on_customer", {"by": "emma"})),
-        ("priority_raised", ("priority:3:2031-07-07T17:02:00.000Z", "priority_changed", {"to": "P1", "by": "emma"})),
+        (
+            "priority_raised",
+            ("priority:3:2031-07-07T17:02:00.000Z", "priority_changed", {"to": "P1", "by": "emma", "stands": True}),
+        ),
         ("closed", ("state:4:2031-07-07T18:00:00.000Z", "closed", {"by": "jacob"})),
     ],
 )
@@ -130,6 +136,66 @@ def test_without_an_api_the_picture_counts_under_the_keys_of_the_history(name: s
     assert expected in told(name, ALONE)
     key = f"desk:81:{expected[0]}"
     assert key in {one.key for one in story(whole(), WITH_API, NOW).words}  # type: ignore[union-attr]
+
+
+def test_without_an_api_a_customers_reply_undoes_no_priority_and_no_owner_that_was_decided_here() -> None:
+    """A webhook tells the whole ticket anew with each article, and not what of it changed."""
+    decided = [
+        word("us:1", datetime(2031, 7, 7, 16, 40, tzinfo=UTC), NOW, event="priority_changed", to="P1", by="dana"),
+        word("us:2", datetime(2031, 7, 7, 16, 41, tzinfo=UTC), NOW, event="assigned", to="dana", by="eli"),
+    ]
+
+    def stands(*names: str) -> tuple[str, str | None, int]:
+        told = [one for name in names for single in read(delivery(name), ALONE, NOW).told for one in single.words]
+        view = evaluate(pinned("tromzo"), [entry(one) for one in (*told, *decided)], NOW)
+        return view.priority, view.assignee, [one.event.event for one in told].count("assigned")
+
+    assert stands("created", "taken") == ("P1", "dana", 0)
+    assert stands("created", "taken", "customers_reply") == ("P1", "dana", 0)
+    # What is changed there after that counts: emma, who has it there, lowers the priority.
+    lowered = delivery("priority_raised")
+    lowered["ticket"] |= {"priority": {"id": 1, "name": "1 low"}, "priority_id": 1}
+    [single] = read(lowered, ALONE, NOW).told
+    log = [entry(one) for one in (*read(delivery("created"), ALONE, NOW).told[0].words, *decided, *single.words)]
+    view = evaluate(pinned("tromzo"), log, NOW)
+    assert (view.priority, view.assignee) == ("P3", "emma")
+
+
+def test_without_an_api_a_colleague_of_the_requester_gives_the_ticket_to_nobody_either() -> None:
+    body = delivery("customers_reply")
+    body["ticket"]["updated_by_id"] = 9
+    body["ticket"]["updated_by"] |= {"id": 9, "email": "joan@acme.example", "login": "joan@acme.example"}
+    words = {one.event.event: one.event for one in read(body, ALONE, NOW).told[0].words}
+    assert "assigned" not in words
+    assert words["priority_changed"].by is None, "nobody knows who set it"
+    body["ticket"]["updated_by"]["roles"] = ["Agent"]
+    assert "assigned" in {one.event.event for one in read(body, ALONE, NOW).told[0].words}
+
+
+def test_an_article_in_html_is_told_as_text_by_webhook_and_over_rest() -> None:
+    page = "<style>p {}</style><div>Firefox, and <b>Chrome</b> too.</div><p>See &lt;status&gt;<br>Emily</p>"
+    body, whole_ticket = delivery("customers_reply"), whole()
+    article = next(one for one in whole_ticket["articles"] if one["id"] == 109)
+    for one in (body["article"], article):
+        one |= {"body": page, "content_type": "text/html"}
+    (heard,) = read(body, WITH_API, NOW).told[0].words
+    assert heard.event.body == "Firefox, and Chrome too.\n\nSee <status>\nEmily"  # type: ignore[union-attr]
+    single = story(whole_ticket, WITH_API, NOW)
+    assert single is not None
+    assert heard in single.words
+    first = delivery("created")
+    first["article"] |= {"body": page, "content_type": "text/html; charset=utf-8"}
+    assert read(first, WITH_API, NOW).told[0].words[0].event.body == heard.event.body  # type: ignore[union-attr]
+    plain = delivery("customers_reply")
+    plain["article"]["body"] = "if a < b and c > d"
+    assert read(plain, WITH_API, NOW).told[0].words[0].event.body == "if a < b and c > d"  # type: ignore[union-attr]
+
+
+def test_our_mark_in_html_is_known_too() -> None:
+    body = delivery("our_own_note")
+    body["article"] |= {"body": f"<div>Response is due.</div><div>{MARK}</div>", "content_type": "text/html"}
+    body["article"] |= {"created_by": body["ticket"]["owner"], "created_by_id": 5}
+    assert read(body, WITH_API, NOW).ignored == "it is our own note"
 
 
 def test_without_an_api_a_ticket_that_was_closed_and_is_open_was_opened_again() -> None:

@@ -204,12 +204,13 @@ def test_where_zendesk_flags_comments_its_flag_decides_and_the_words_only_where_
     assert ADAPTER.read(event, BLIND, NOW).told[0].words[0].event.event == "customer_replied"
 
 
-def test_somebody_else_s_public_reply_as_our_user_counts_and_our_own_marked_one_never() -> None:
+def test_a_public_reply_as_our_user_counts_also_one_that_quotes_our_note() -> None:
+    """We write internal notes alone: an answer that was dropped would page people for a response that was given."""
     body = delivery("reply")
     body["event"]["comment"]["author"]["id"] = "8447388090499"
     assert ADAPTER.read(body, BLIND, NOW).told
-    body["event"]["comment"]["body"] = f"Hello {MARK}"
-    assert not ADAPTER.read(body, BLIND, NOW).told
+    body["event"]["comment"]["body"] = f"Hello\n\n> Half is used.\n> {MARK}"
+    assert ADAPTER.read(body, BLIND, NOW).told
 
 
 def test_an_agent_of_the_source_that_we_call_a_customer_is_one() -> None:
@@ -276,6 +277,36 @@ def test_what_zendesk_writes_into_merged_tickets_is_no_agent_s_reply(text: str) 
     body = delivery("reply")
     body["event"]["comment"]["body"] = text
     assert ADAPTER.read(body, BLIND, NOW).ignored
+
+
+def test_what_zendesk_itself_writes_is_neither_the_customer_s_nor_an_agent_s() -> None:
+    for name in ("answer", "note"):
+        body = delivery(name)
+        body["event"]["comment"]["author"] = {"id": "-1", "is_staff": False, "name": "Zendesk"}
+        assert ADAPTER.read(body, BLIND, NOW).ignored == "Zendesk wrote it itself"
+    ticket = delivery("ticket")
+    audit = next(one for one in ticket["audits"] if "8447388100004" in str(one))
+    audit["author_id"] = -1
+    for own in (-1, None):
+        next(one for one in audit["events"] if one["type"] == "Comment")["author_id"] = own
+        assert "comment:8447388100004" not in str([w.key for w in story(ticket).words])
+
+
+def test_the_record_of_a_chat_as_a_customer_s_private_comment_tells_nothing() -> None:
+    body, ticket = delivery("answer"), delivery("ticket")
+    body["event"]["comment"]["is_public"] = False
+    assert "private" in (ADAPTER.read(body, BLIND, NOW).ignored or "")
+    audit = next(one for one in ticket["audits"] if "8447388100004" in str(one))
+    next(one for one in audit["events"] if one["type"] == "Comment")["public"] = False
+    assert "comment:8447388100004" not in str([w.key for w in story(ticket).words])
+
+
+@pytest.mark.parametrize(("name", "ours"), [("LOW", "P4"), ("NORMAL", "P3"), ("high", "P2"), ("Urgent", "P1")])
+def test_zendesk_s_own_priorities_are_known_where_the_file_says_nothing(name: str, ours: str) -> None:
+    plain, raised, made = Source(name="desk", kind="zendesk"), delivery("priority"), delivery("created")
+    raised["event"]["current"] = made["detail"]["priority"] = name
+    assert ADAPTER.read(raised, plain, NOW).told[0].words[0].event.to == ours  # type: ignore[union-attr]
+    assert ADAPTER.read(made, plain, NOW).told[0].words[0].event.priority == ours  # type: ignore[union-attr]
 
 
 def test_other_events_and_other_channels_are_ignored() -> None:

@@ -110,14 +110,10 @@ class _Group:
 
     @property
     def _ticket(self) -> str:
-        """Short, for a group key may be long: its first word for people, and a hash of the rest."""
-        name = re.sub(r"[^A-Za-z0-9_.-]", "", self._name)[:40]
+        """Short, for a group key may be long: a word for people, and a hash. Of the group alone, for its alerts come and go."""
+        name = re.sub(r"[^A-Za-z0-9_.-]", "", self.labels.get("alertname", ""))[:40]
         digest = hashlib.sha256(f"{self.key}\n{self.customer}".encode("utf-8", "replace")).hexdigest()[:12]
         return f"{name}-{digest}" if name else digest
-
-    @property
-    def _name(self) -> str:
-        return self.labels.get("alertname") or next((one.labels.get("alertname", "") for one in self.alerts), "")
 
     def _opened(self) -> Delivery:
         first = self._first
@@ -154,7 +150,8 @@ class _Group:
     def _subject(self) -> str:
         summary = next((one.notes["summary"] for one in self._firing or self.alerts if one.notes.get("summary")), None)
         many = f" ({len(self.alerts)} alerts)" if len(self.alerts) > 1 else ""
-        return f"{self._name or 'Alert'}: {summary}{many}" if summary else f"{self._name or 'Alert'}{many}"
+        name = self.labels.get("alertname") or self._first.labels.get("alertname") or "Alert"
+        return f"{name}: {summary}{many}" if summary else f"{name}{many}"
 
     def _word(self, what: str, at: Any, **said: Any) -> Delivery:
         key = f"{self.source.name}:{self._ticket}:{what}"

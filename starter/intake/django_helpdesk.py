@@ -237,7 +237,7 @@ def _is_echo(entry: dict[str, Any], source: Source) -> bool:
     """Whether we wrote it: it carries our mark, or is a note of the user as whom we write."""
     user = entry.get("user")
     ours = source.is_ours(str(user)) and not entry.get("public") if _is_int(user) else False
-    return ours or marked(_said(entry.get("comment")))
+    return ours or marked(_said(entry.get("comment")), public=bool(entry.get("public")))
 
 
 def _is_automatic(entry: dict[str, Any]) -> bool:

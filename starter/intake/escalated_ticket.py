@@ -100,7 +100,7 @@ class _Reader:
         for reply in self.replied:
             key, at, body = f"reply:{reply['id']}", self._at(reply, "created_at"), _said(reply.get("body"))
             author, note = number_of(part(reply, "author", "id")), reply.get("is_internal_note") is True
-            if marked(body) or (note and (author is None or self._is_ours(author))):
+            if marked(body, public=not note) or (note and (author is None or self._is_ours(author))):
                 continue
             if note or self._is_agent(author):
                 words.append(

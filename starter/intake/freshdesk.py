@@ -1,4 +1,4 @@
-"""Freshdesk: the bodies that automation rules send (docs/sources/freshdesk.md, and the one that Zulip made common), and its API's tickets.
+"""Freshdesk: the bodies that automation rules send (ours, and the wrapped one of their *Simple* content), and its API's tickets.
 
 A rule's body is filled by a template, tells no time and has no id, and Freshdesk signs nothing: it carries a secret in a header.
 So where there is an API a delivery is a nudge to look, and the ticket's own times count. Freshdesk keeps no history that can be
@@ -31,13 +31,23 @@ STATES: Final[Mapping[str, State]] = {
     "open": "open", "being processed": "open", "pending": "waiting", "awaiting your reply": "waiting", "resolved": "resolved",
     "closed": "closed", "waiting on customer": "waiting", "waiting on third party": "open",
 }  # fmt: skip
-PRIORITIES: Final = {"1": "Low", "2": "Medium", "3": "High", "4": "Urgent"}
+LEVELS: Final = {"1": "low", "2": "medium", "3": "high", "4": "urgent"}
+PRIORITIES: Final = {"urgent": "P1", "high": "P2", "medium": "P3", "low": "P4"}
 CHANNELS: Final = {"1": "email", "email": "email", "2": "portal", "portal": "portal", "3": "phone", "phone": "phone"}
 MOMENTS: Final = {"3": "pending_since", "4": "resolved_at", "5": "closed_at"}
 """The statuses of which the API tells since when they last were."""
 SURVEY, FORWARDED = 6, 8
+NAMES: Final = {
+    "requester_email": ("ticket_requester_email", "ticket_contact_email"),
+    "requester_name": ("ticket_requester_name", "ticket_contact_name"),
+    "company": ("ticket_company_name", "ticket_requester_company_name"),
+    "group": ("ticket_group_name",),
+    "comment": ("ticket_latest_public_comment",),
+}
+"""How the *Simple* content calls what our own bodies name; anything else is called so with `ticket_` before it."""
 _CHANGE: Final = re.compile(r"(\w+):\s*\{\s*from:\s*([^,{}]*),\s*to:\s*([^,{}]*)\}")
 _TAG: Final = re.compile(r"<[^<>]{0,2000}>")
+_ADDRESS: Final = re.compile(r"<([^<>@\s]+@[^<>\s]+)>\s*$")
 _TIME: Final = re.compile(r"\d:\d\d")
 _WROTE: Final = re.compile(r"reply_sent|note_type\W{1,9}public")
 """How a rule tells that somebody wrote. With any other change the template fills in the latest public comment as well, an old one."""
@@ -52,8 +62,8 @@ def read(body: Any, source: Source, received: datetime) -> Read:
     told = _Ticket(data.get("ticket_id"), "ticket_id", source, received)
     happened = text_of(data.get("triggered_event"), 2000) or text_of(data.get("event"), 200) or ""
     kind = happened.strip("{} ")[:200]
-    email, company = text_of(data.get("requester_email")), text_of(data.get("company"))
-    if not source.counts(text_of(data.get("group")), text_of(data.get("source"))):
+    email, company = _address(_field(data, "requester_email")), _field(data, "company")
+    if not source.counts(_field(data, "group"), _field(data, "source")):
         return Read(ignored="the ticket is in none of the groups that count", kind=kind)
     # The same change can come again: it is told apart by when the ticket was updated, which a repeated delivery has unchanged.
     # A body without that is told apart by the hour; a repetition is mostly within it.
@@ -74,24 +84,24 @@ def _blind(
 ) -> None:
     """The words of a body alone, where there is no API: at the time at which it came."""
 
-    def field(name: str, limit: int = 320) -> str | None:
-        return text_of(data.get(name), limit) or text_of(data.get(f"ticket_{name}"), limit)
-
     told.says(
-        "opened", None, event="opened", by=email, subject=_plain(field("subject", 1000)), body=_plain(field("description", 40_000)),
-        priority=told.priority(field("priority")), channel=CHANNELS.get((field("source") or "").casefold(), "ticket"),
+        "opened", None, event="opened", by=email, subject=_plain(_field(data, "subject", 1000)),
+        body=_plain(_field(data, "description", 40_000)),
+        priority=told.priority(_field(data, "priority")), channel=CHANNELS.get((_field(data, "source") or "").casefold(), "ticket"),
     )  # fmt: skip
-    happened = text_of(data.get("triggered_event"), 2000) or ""
-    wrote = bool(_WROTE.search(happened)) if happened else text_of(data.get("event")) == "replied"
-    comment = field("comment", 40_000) if wrote and not created else None
-    if comment:
+    happened, event = text_of(data.get("triggered_event"), 2000) or "", text_of(data.get("event"))
+    silent = not happened and event is None
+    wrote = silent or (bool(_WROTE.search(happened)) if happened else event == "replied")
+    comment, name = _field(data, "comment", 40_000) if wrote and not created else None, _field(data, "requester_name")
+    if comment and name:
         # Freshdesk writes the author's name before the text.
         author, _, text = comment.partition(" : ") if " : " in comment[:200] else ("", "", comment)
-        customers = bool(author) and author.strip() == field("requester_name")
+        customers = author.strip() == name
         said = {"event": "customer_replied", "by": email} if customers else {"event": "agent_replied", "public": True}
         plain = _plain(text)
-        if not intake.marked(plain) and not (customers and automatic(plain)):
-            when = _stamp(data) or f"{told.received.astimezone(UTC):%Y%m%d}"
+        if not (customers and automatic(plain)):
+            # Where a body does not say what happened, any change may carry an old comment along: its words count once.
+            when = "" if silent else _stamp(data) or f"{told.received.astimezone(UTC):%Y%m%d}"
             told.says(f"comment:{_digest(f'{when} {comment}')}", None, **said, body=plain)
     if turn is not None:
         told.turns(turn[1], told.state(turn[0]), None, f"status:{turn[1]}:{mark}")
@@ -147,9 +157,10 @@ class _Ticket:
 
     def priority(self, told: str | None) -> str | None:
         """Our name of a priority, told by its code or its name."""
-        names = _aliases(told, PRIORITIES) if told else []
-        mapped = [ours for name in names if (ours := self.source.priority(name)) != name]
-        return mapped[0] if mapped else next(iter(names), None)
+        names = _aliases(told, LEVELS) if told else []
+        given = {name.casefold() for name in self.source.priorities}
+        named = next((name for name in names if name in given), next(iter(names), None))
+        return self.source.priority(named, PRIORITIES)
 
     def state(self, told: str) -> State | None:
         """What a status means, told by its code or its name."""
@@ -184,13 +195,13 @@ class _Ticket:
 
     def conversation(self, one: Any, requester: str | None, email: str | None) -> None:
         """The word of a reply or a note, if it has one."""
-        source, who, from_ = self.source, text_of(part(one, "user_id")), text_of(part(one, "from_email"))
+        source, who, from_ = self.source, text_of(part(one, "user_id")), _address(text_of(part(one, "from_email")))
         text = text_of(part(one, "body_text"), 20_000) or _plain(text_of(part(one, "body"), 40_000))
         id, private = text_of(part(one, "id")), part(one, "private") is True
         incoming = part(one, "incoming") is True
         customers = incoming or source.is_customer(who, from_)
         machine = part(one, "auto_response") is True or (part(one, "automation_id") and not incoming)
-        if id is None or machine or part(one, "source") == SURVEY or intake.marked(text):
+        if id is None or machine or part(one, "source") == SURVEY or intake.marked(text, public=not private):
             return
         if (source.is_ours(who, from_) and private) or (customers and (private or automatic(text))):
             return
@@ -199,6 +210,18 @@ class _Ticket:
             public = not private and part(one, "source") != FORWARDED
             said = {"event": "agent_replied", "public": public, "by": source.agent(who)}
         self.says(f"comment:{id}", part(one, "created_at"), **said, body=text)
+
+
+def _field(data: Mapping[str, Any], name: str, limit: int = 320) -> str | None:
+    """A field of a rule's body, by any of its names."""
+    names = (name, *NAMES.get(name, (f"ticket_{name}",)))
+    return next((told for one in names if (told := text_of(data.get(one), limit))), None)
+
+
+def _address(told: str | None) -> str | None:
+    """The address of `Bo <bo@acme.example>`; else what is told."""
+    found = _ADDRESS.search(told or "")
+    return found[1] if found else told
 
 
 def _product(ticket: Any, source: Source) -> str | None:

@@ -14,13 +14,19 @@ from sla.source import Source, State
 
 STATES: Mapping[str, State] = {
     **dict.fromkeys(("open", "to do", "reopened", "waiting for support", "in progress", "work in progress", "escalated"), "open"),
-    **dict.fromkeys(("under investigation", "under review", "awaiting implementation", "implementing"), "open"),
+    **dict.fromkeys(("new", "backlog", "under investigation", "under review", "awaiting implementation", "implementing"), "open"),
     "waiting for customer": "waiting",
     **dict.fromkeys(("resolved", "done", "completed"), "resolved"),
     **dict.fromkeys(("closed", "canceled", "cancelled", "declined"), "closed"),
 }  # fmt: skip
 """What the statuses of Atlassian's own templates mean; `Pending` waits on anybody, so only the team can say."""
-PRIORITIES = {"highest": "P1", "high": "P2", "medium": "P3", "low": "P4", "lowest": "P4"}
+CATEGORIES: Mapping[str, State] = {"new": "open", "indeterminate": "open", "done": "resolved"}
+"""What Jira says of any status, whatever it is called. An `indeterminate` one may wait on the customer as well."""
+PRIORITIES = {
+    "highest": "P1", "high": "P2", "medium": "P3", "low": "P4", "lowest": "P4",
+    "blocker": "P1", "critical": "P1", "major": "P3", "minor": "P4", "trivial": "P4",
+}  # fmt: skip
+"""Jira's own names, and those before them; `Critical` is the most urgent in many a scheme that has no `Blocker`."""
 MOST_NESTED = 40
 _BLOCKS = ("paragraph", "heading", "listItem", "codeBlock", "hardBreak", "rule")
 
@@ -41,16 +47,16 @@ class Issue:
         """A word of this issue under its key."""
         return word(f"{self.source.name}:{self.ticket}:{what}", at, self.received, **said)
 
-    def told(self, words: Sequence[Delivery], address: str | None = None) -> Told:
+    def told(self, words: Sequence[Delivery], address: str | None = None, look: bool = False) -> Told:
         """All that is told of it."""
         given = {"words": tuple(words), "requester": self.requester or address, "organisation": self._organisation()}
-        return Told(self.ticket, **given, doubts=tuple(dict.fromkeys(self.doubts)))  # type: ignore[arg-type]
+        return Told(self.ticket, **given, doubts=tuple(dict.fromkeys(self.doubts)), look=look)  # type: ignore[arg-type]
 
     def opening(self, changes: Sequence[Mapping[str, Any]]) -> list[Delivery]:
         """The request as it was filed, with the priority that it had before the first of these changes."""
         if text_of(self.fields.get("created")) is None:
             return []
-        first = next((item for change in changes for item in _items(change) if _field(item) == "priority"), None)
+        first = next((item for change in changes for item in _items(change) if field_of(item) == "priority"), None)
         priority = part(self.fields, "priority", "name") if first is None else first.get("fromString")
         said = {
             "event": "opened", "channel": "ticket", "by": self.requester,
@@ -58,7 +64,7 @@ class Issue:
             "product": self.source.product(_named(self.fields.get(self.source.product_field or ""))),
             "subject": text_of(self.fields.get("summary"), 1000), "body": plain(self.fields.get("description")),
         }  # fmt: skip
-        return [self.word("opened", moment(self.fields["created"], self.received), **said)]
+        return [self.word("opened", moment(self.fields["created"], self.received, unit="ms"), **said)]
 
     def changes(self, changes: Sequence[Mapping[str, Any]]) -> list[Delivery]:
         """What the changelog tells: statuses, priorities, who has it. What we changed ourselves tells nothing."""
@@ -68,32 +74,44 @@ class Issue:
             if id is None or self.source.is_ours(*_ids(author)):
                 continue
             items = _items(change)
-            solution = next((item.get("toString") for item in items if _field(item) == "resolution"), None)
+            solution = next((item.get("toString") for item in items if field_of(item) == "resolution"), None)
             at = moment(created, self.received, unit="ms" if isinstance(created, int | float) else "s")
             for item in items:
                 said = self._change(item, author, text_of(solution))
                 if said is not None:
-                    words.append(self.word(f"change:{id}:{_field(item)}", at, **said))
+                    words.append(self.word(f"change:{id}:{field_of(item)}", at, **said))
         return words
 
     def _change(self, item: Mapping[str, Any], author: Any, solution: str | None) -> dict[str, Any] | None:
         by, to = self.name(author), text_of(item.get("toString"), 200)
-        match _field(item):
+        match field_of(item):
             case "priority" if to:
                 return {"event": "priority_changed", "to": self.source.priority(to, PRIORITIES), "by": by}
             case "assignee" if to:
                 account = text_of(item.get("to"))
-                mine = account is not None and account == text_of(part(author, "accountId"))
+                mine = account is not None and account in _ids(author)
                 agent = self.source.agent(to, account)
                 return {"event": "acknowledged", "by": agent} if mine else {"event": "assigned", "to": agent, "by": by}
             case "status" if to:
-                state = self.source.state(to, STATES) or ("resolved" if solution else None)
-                if state is None:
-                    self.doubts.append(f"status {to!r} is none that we know; say under `statuses` what it means")
-                event = turned(state, self.source.state(text_of(item.get("fromString")), STATES))
+                state, left = self._state(to, solution), text_of(item.get("fromString"))
+                # What nobody knows may have been over; a clock that runs is not moved by being opened again.
+                before = self.source.state(left, STATES) or ("resolved" if left else None)
+                event = turned(state, before)
                 kind = "workaround" if event == "resolved" and "workaround" in (solution or "").casefold() else None
                 return None if event is None else {"event": event, "by": by, "kind": kind}
         return None
+
+    def _state(self, name: str, solution: str | None) -> State | None:
+        """What a status means: by its name, by the solution that came with it, or by its category while it is the issue's own."""
+        state = self.source.state(name, STATES) or ("resolved" if solution else None)
+        if state is not None:
+            return state
+        now, category = self.fields.get("status"), None
+        if (text_of(part(now, "name"), 200) or "").casefold() == name.casefold():
+            category = text_of(part(now, "statusCategory", "key"))
+        if category not in ("new", "done"):
+            self.doubts.append(f"status {name!r} is none that we know; say under `statuses` what it means")
+        return CATEGORIES.get(category or "")
 
     def comment(self, comment: Mapping[str, Any]) -> list[Delivery]:
         """A comment: the customer's, an agent's to the customer, or an internal note; an app's is nobody's."""
@@ -107,20 +125,25 @@ class Issue:
         said = {"event": "agent_replied", "public": public is True, "by": self.name(author), "body": text}
         return [self.word(f"comment:{id}", at, **said)]
 
+    def unsure(self, comment: Mapping[str, Any]) -> bool:
+        """Whether it does not say if the customer sees it, and the API may."""
+        return self.source.url is not None and self.side(comment.get("author")) == "agent" and _public(comment) is None
+
     def echo(self, comment: Mapping[str, Any]) -> bool:
         """Whether we wrote it ourselves. Jira's markup may come with its brackets escaped."""
-        return self.source.is_ours(*_ids(comment.get("author"))) or marked(plain(comment.get("body")).replace("\\", ""))
+        text = plain(comment.get("body")).replace("\\", "")
+        return self.source.is_ours(*_ids(comment.get("author"))) or marked(text, public=_public(comment) is True)
 
     def side(self, user: Any) -> str:
         """`customer`, `agent` or `app`: what the source's file says first, then the kind of account, then who reported it."""
-        ids, account = _ids(user), text_of(part(user, "accountId"))
+        ids, reporter = _ids(user), _ids(self.reporter)
         listed = {one.casefold() for one in self.source.agents}
         if self.source.is_customer(*ids):
             return "customer"
         if any(one and one.casefold() in listed for one in ids):
             return "agent"
         account_type = part(user, "accountType")
-        if account_type == "customer" or (account is not None and account == text_of(part(self.reporter, "accountId"))):
+        if account_type == "customer" or any(one and one in reporter for one in ids):
             return "customer"
         return "app" if account_type == "app" else "agent"
 
@@ -128,7 +151,7 @@ class Issue:
         """What somebody is called here: a customer by their address, an agent as the source's file says."""
         if self.side(user) == "customer":
             return address_of(user)
-        return self.source.agent(address_of(user), text_of(part(user, "displayName")), text_of(part(user, "accountId")))
+        return self.source.agent(address_of(user), text_of(part(user, "displayName")), *_ids(user))
 
     def _organisation(self) -> str | None:
         """The one of its organisations that the source's file knows, by id or name; else the first."""
@@ -157,7 +180,7 @@ def _items(change: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return objects(change.get("items"))
 
 
-def _field(item: Mapping[str, Any]) -> str:
+def field_of(item: Mapping[str, Any]) -> str:
     return (text_of(item.get("field")) or "").casefold()
 
 
@@ -168,7 +191,8 @@ def address_of(user: Any) -> str | None:
 
 
 def _ids(user: Any) -> tuple[str | None, ...]:
-    return text_of(part(user, "accountId")), address_of(user)
+    """By what somebody is known: in the cloud by the account, at a Jira of one's own by key and name."""
+    return *(text_of(part(user, name)) for name in ("accountId", "key", "name")), address_of(user)
 
 
 def _named(value: Any) -> str | None:
@@ -182,15 +206,20 @@ def _named(value: Any) -> str | None:
 
 def _public(comment: Mapping[str, Any]) -> bool | None:
     """Whether the customer sees it; None: it is not said."""
-    for one in objects(comment.get("properties")):
-        if one.get("key") == "sd.public.comment" and part(one, "value", "internal") is True:
-            return False
     if isinstance(comment.get("visibility"), Mapping) and comment["visibility"]:
         return False
-    told, internal = comment.get("jsdPublic"), str(comment.get("internal")).casefold()
-    if isinstance(told, bool):
-        return told
-    return {"true": False, "false": True}.get(internal)
+    kept = [one for one in objects(comment.get("properties")) if one.get("key") == "sd.public.comment"]
+    said = (
+        *(_shown(part(one, "value", "internal")) for one in kept),
+        comment.get("jsdPublic"),
+        _shown(comment.get("internal")),
+    )
+    return next((one for one in said if isinstance(one, bool)), None)
+
+
+def _shown(internal: Any) -> bool | None:
+    """Whether the customer sees what is told to be internal, or not to be, as a truth or as a text."""
+    return {"true": False, "false": True}.get(str(internal).casefold()) if isinstance(internal, bool | str) else None
 
 
 def _organisations(fields: Mapping[str, Any]) -> Iterator[str]:

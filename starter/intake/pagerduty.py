@@ -21,13 +21,13 @@ from sla.source import Source
 INCIDENT = "incident/"
 _AT_THE_END = re.compile(r"\[(incident/[^\[\]\s]{1,290})\]\s*\Z")
 _PEOPLE = ("user", "user_reference")
-_RESOLVED = "incident.resolved"
+_RESOLVED, _REASSIGNED = "incident.resolved", "incident.reassigned"
 _SAYS = {"incident.acknowledged": "acknowledged", _RESOLVED: "resolved", "incident.reopened": "reopened"}
-_HANDS_ON = ("incident.reassigned", "incident.delegated", "incident.escalated")
+_HANDS_ON = (_REASSIGNED, "incident.delegated", "incident.escalated")
 LOGGED = {
     "acknowledge_log_entry": "incident.acknowledged",
     "resolve_log_entry": _RESOLVED,
-    "assign_log_entry": "incident.reassigned",
+    "assign_log_entry": _REASSIGNED,
     "delegate_log_entry": "incident.delegated",
     "escalate_log_entry": "incident.escalated",
 }
@@ -67,6 +67,8 @@ def read(body: Any, source: Source, received: datetime) -> Read:
         return Read(ignored="it is about no incident of ours", kind=kind)
     if not _counts(data, source):
         return Read(ignored="its service is none of those that count", kind=kind)
+    if kind == _RESOLVED and _merged(data):
+        return Read(ignored="it was merged into another incident there, which resolves nothing here", kind=kind)
     given, at = part(data, "assignees"), part(event, "occurred_at")
     said = _said(kind, incident, part(event, "agent"), given, at, source, received)
     if isinstance(said, str):
@@ -88,7 +90,7 @@ def story(ticket: dict[str, Any], source: Source, received: datetime) -> Told | 
     odd: Unusable | None = None
     for one in entries if isinstance(entries, list) else []:
         kind = LOGGED.get(text_of(part(one, "type"), 100) or "")
-        if kind is None:
+        if kind is None or (kind == _RESOLVED and _merged(data, one)):
             continue
         given, at = part(one, "assignees"), part(one, "created_at")
         try:
@@ -123,7 +125,9 @@ def _said(
         to = _called(given[0], source) if isinstance(given, list) and given else None
         if to is None:
             return "it was given to nobody"
-        said = {"event": "acknowledged", "by": by} if to == by else {"event": "assigned", "to": to, "by": by}
+        # Who escalates or delegates does not take it, even where it comes back to them: PagerDuty goes on paging.
+        takes = kind == _REASSIGNED and to == by
+        said = {"event": "acknowledged", "by": by} if takes else {"event": "assigned", "to": to, "by": by}
     elif by is None and said["event"] == "acknowledged":
         raise Unusable("its agent names nobody", "event.agent")
     if second(at) is None:
@@ -134,6 +138,11 @@ def _said(
 
 def _counts(data: Any, source: Source) -> bool:
     return source.counts(text_of(part(data, "service", "id")), text_of(part(data, "service", "summary")))
+
+
+def _merged(*told: Any) -> bool:
+    """Whether it ended in another incident; the only reason that PagerDuty ever gives."""
+    return any(part(one, "resolve_reason", "type") == "merge_resolve_reason" for one in told)
 
 
 def _incident(data: Any) -> str | None:

@@ -125,7 +125,7 @@ class _Teller:
         content = text_of(transaction.get("content"), 20_000) or ""
         if transaction.get("type") == "Create":
             return [self._opened(transaction, content, first_priority)]
-        if self.source.is_ours(name, email) or marked(content):
+        if self.source.is_ours(name, email) or marked(content, public=transaction.get("type") == "Correspond"):
             return []
         system = (name or "").casefold() in SYSTEM
         by = None if system else self.source.agent(email, name)

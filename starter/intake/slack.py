@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -136,7 +136,7 @@ def _word(
 
 
 def _opening(message: Any, source: Source, received: datetime, channel: str, ts: str, user: str) -> Delivery:
-    text = plain(part(message, "text"))
+    text = _said(message)
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return word(
         f"{source.name}:{channel}-{ts}:opened", _at(ts, received), received, event="opened", by=user, channel="slack",
@@ -152,10 +152,25 @@ def _reply(
         parent and (parent in ours or source.is_ours(parent) or _is_agent(source, parent))
     ):
         return None
-    key, at, text = f"{source.name}:{channel}-{thread}:message:{ts}", _at(ts, received), plain(part(event, "text"))
+    key, at, text = f"{source.name}:{channel}-{thread}:message:{ts}", _at(ts, received), _said(event)
     if _is_agent(source, user):
         return word(key, at, received, event="agent_replied", by=source.agent(user), public=True, body=text)
     return word(key, at, received, event="customer_replied", by=user, body=text)
+
+
+def _said(message: Any) -> str:
+    """What a message says: its own text and the messages that it forwards; else the names of its files."""
+    text, attached = plain(part(message, "text")), _objects(part(message, "attachments"))
+    # What is attached to a text of its own and is not forwarded is the preview of a link, which comes only later.
+    shared = [one for one in attached if not text.strip() or part(one, "is_share") is True]
+    texts = [text, *(plain(part(one, "text")) or plain(part(one, "fallback")) for one in shared)]
+    files = [file for holder in (message, *shared) for file in _objects(part(holder, "files"))]
+    names = [text_of(part(one, "title")) or text_of(part(one, "name")) or "a file without a name" for one in files]
+    return "\n\n".join(one for one in texts if one.strip()) or "\n".join(names)
+
+
+def _objects(value: Any) -> list[Any]:
+    return [one for one in value[:20] if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def _told(channel: str, ts: str, said: tuple[Delivery, ...]) -> Told:

@@ -15,6 +15,7 @@ from sla.events import Delivery
 from sla.intake import Adapter, Read, Told, Unusable, marked, moment, part, text_of, turned, word
 from sla.signing import BadSignature, Hook, compare
 from sla.source import Source, State
+from starter.intake.mail_text import MOST_TEXT, unmarked
 
 STATES: Mapping[str, State] = {
     "new": "open", "open": "open", "pending reminder": "waiting", "pending close": "waiting", "closed": "closed", "merged": "closed",
@@ -104,13 +105,13 @@ class _Ticket:
             "channel": _CHANNELS.get(_name(self.now.get("create_article_type")) or _name(part(article, "type")) or "", "ticket"),
             "priority": self.source.priority(priority, PRIORITIES),
             "product": self.source.product(_name(self.now.get(self.source.product_field or ""))),
-            "subject": text_of(self.now.get("title"), 1000), "body": _text(part(article, "body")),
+            "subject": text_of(self.now.get("title"), 1000), "body": _text(article),
         }  # fmt: skip
         return self.word("opened", self.now.get("created_at"), **said)
 
     def article(self, article: Mapping[str, Any]) -> list[Delivery]:
         """An article: the customer's, an agent's, an internal note. What the system or an absent customer sends is nobody's word."""
-        id, at, text = text_of(article.get("id"), 100), article.get("created_at"), _text(article.get("body"))
+        id, at, text = text_of(article.get("id"), 100), article.get("created_at"), _text(article)
         author = self.address(article.get("created_by"), article.get("created_by_id"))
         sender, internal = (_name(article.get("sender")) or "").casefold(), article.get("internal") is True
         if (
@@ -143,27 +144,38 @@ class _Ticket:
         return self._turn(change["attribute"], to, before, change.get("created_at"), change.get("id_to"), by, actor)
 
     def picture(self) -> list[Delivery]:
-        """State, priority and owner as they are, at the time of the last change; open, and closed once: it was opened again."""
+        """State, priority and owner as they are, at the time of the last change; open, and closed once: it was opened again.
+
+        It does not say what of it changed. So a priority counts where it is another than was told before, and an owner unless
+        a customer made the change, who gives a ticket to nobody: what they write undoes nothing that was decided here.
+        """
         at, actor = self.now.get("updated_at"), text_of(self.now.get("updated_by_id"))
-        by = self.address(self.now.get("updated_by"), actor)
+        by, user = self.address(self.now.get("updated_by"), actor), self.now.get("updated_by")
+        customers = part(user, "roles") == ["Customer"] or actor == text_of(self.now.get("customer_id"))
         words: list[Delivery] = []
         closed = "closed" if self.now.get("close_at") else None
         for attribute in CHANGES:
             value = self.now.get(attribute)
             name = self.address(value, None) or _name(value) if attribute == "owner" else _name(value)
-            words += self._turn(attribute, name, closed, at, self.now.get(f"{attribute}_id"), by, actor)
+            id = self.now.get(f"{attribute}_id")
+            if attribute == "owner" and customers and text_of(id) != actor:
+                continue
+            whose = (None, None) if attribute == "priority" and customers else (by, actor)
+            words += self._turn(attribute, name, closed, at, id, *whose, stands=True)
         return words
 
     def _turn(
-        self, attribute: str, to: str | None, before: str | None, at: Any, id: Any, by: str | None, actor: str | None
-    ) -> list[Delivery]:
+        self, attribute: str, to: str | None, before: str | None, at: Any, id: Any, by: str | None, actor: str | None,
+        stands: bool = False,
+    ) -> list[Delivery]:  # fmt: skip
         if to is None or (attribute == "owner" and id in (NOBODY, None)):
             return []
         agent = self.source.agent(by, actor) if actor not in (None, text_of(self.now.get("customer_id"))) else by
         said: dict[str, Any]
         match attribute:
             case "priority":
-                said = {"event": "priority_changed", "to": self.source.priority(to, PRIORITIES), "by": agent}
+                name = self.source.priority(to, PRIORITIES)
+                said = {"event": "priority_changed", "to": name, "by": agent, "stands": stands}
             case "owner":
                 name = self.source.agent(self.address(None, id) or to, text_of(id))
                 said = (
@@ -189,9 +201,8 @@ class _Ticket:
 
     def echo(self, article: Mapping[str, Any]) -> bool:
         """Whether we wrote it ourselves."""
-        return self.source.is_ours(*_ids(article.get("created_by"), article.get("created_by_id"))) or marked(
-            _text(article.get("body"))
-        )
+        ours = self.source.is_ours(*_ids(article.get("created_by"), article.get("created_by_id")))
+        return ours or marked(_text(article), public=article.get("internal") is not True)
 
     def address(self, user: Any, id: Any) -> str | None:
         """Somebody's e-mail address, or else the name by which they log in."""
@@ -211,8 +222,13 @@ def _name(value: Any) -> str | None:
     return text_of(part(value, "name"), 200) if isinstance(value, Mapping) else text_of(value, 200)
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+def _text(article: Any) -> str:
+    """What an article says, without markup."""
+    body = part(article, "body")
+    if not isinstance(body, str):
+        return ""
+    page = (text_of(part(article, "content_type")) or "").casefold().startswith("text/html")
+    return unmarked(body[:MOST_TEXT]).strip() if page else body
 
 
 def _ids(user: Any, id: Any) -> tuple[str | None, ...]:

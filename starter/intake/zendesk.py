@@ -24,11 +24,14 @@ STATES: Final[Mapping[str, State]] = {
     "deleted": "closed",
 }  # fmt: skip
 """`hold` waits for somebody else than the customer, so the clocks go on."""
+PRIORITIES: Final = {"urgent": "P1", "high": "P2", "normal": "P3", "low": "P4"}
 CHANNELS: Final = {
     "email": "email", "mail": "email", "api": "api", "voice": "phone", "phone": "phone", "help_center": "portal",
     "web_widget": "portal", "web form": "portal",
 }  # fmt: skip
 STAFF: Final = frozenset({"agent", "admin"})
+SYSTEM: Final = "-1"
+"""The author of what Zendesk itself does: no customer, and no agent."""
 GENERATED: Final = 4
 """The flag of a comment that a machine wrote, such as an out-of-office reply."""
 TEXTS: Final = ("Comment", "VoiceComment")
@@ -163,7 +166,7 @@ class _Ticket:
     def opens(self, at: Any, channel: Any, priority: Any, **said: Any) -> None:
         """The first message."""
         said["channel"] = CHANNELS.get((text_of(channel) or "").casefold(), "ticket")
-        said["priority"] = self.source.priority(text_of(priority, 200))
+        said["priority"] = self.source.priority(text_of(priority, 200), PRIORITIES)
         self.words.append(self._word("opened", at, event="opened", **said))
 
     def told(self, requester: str | None, company: str | None) -> Told:
@@ -194,15 +197,17 @@ class _Ticket:
     ) -> str:  # fmt: skip
         """A comment's word; else why it has none. `who`: the author's id and address; `flagged`: Zendesk told what a machine wrote."""
         source = self.source
-        if intake.marked(text) or (source.is_ours(*who) and not public):
+        if intake.marked(text, public=public) or (source.is_ours(*who) and not public):
             return "it is our own note"
-        if _MERGE.match(text or ""):
-            return "Zendesk wrote it, for a merge"
+        if who[0] == SYSTEM or _MERGE.match(text or ""):
+            return "Zendesk wrote it itself"
         customers = source.is_customer(*who) or not staff
+        if customers and not public:
+            return "it is a customer's and private, such as the record of a chat"
         if customers and not flagged and automatic(text):
             return "it is an automatic answer"
         said: dict[str, Any] = {"event": "agent_replied", "public": public, "by": self.by(*who)}
-        if customers and public:
+        if customers:
             said = {"event": "customer_replied", "by": who[1]}
         self.words.append(self._word(f"comment:{id}", at, **said, body=text))
         return ""
@@ -216,7 +221,7 @@ class _Ticket:
             return f"{field} is empty now"
         key, by = to.casefold(), self.by(actor)
         if field == "priority":
-            self.says(f"priority:{key}", at, event="priority_changed", to=source.priority(to), by=by)
+            self.says(f"priority:{key}", at, event="priority_changed", to=source.priority(to, PRIORITIES), by=by)
         elif field == "assignee_id" and to == actor:
             self.says(f"assigned:{key}", at, event="acknowledged", by=by)
         elif field == "assignee_id":
@@ -245,7 +250,7 @@ class _Ticket:
 
     def by(self, *ids: str | None) -> str | None:
         """An agent; nobody, where it was Zendesk itself."""
-        return self.source.agent(*(id for id in ids if id != "-1"))
+        return self.source.agent(*(id for id in ids if id != SYSTEM))
 
     def _word(self, what: str, at: Any, **said: Any) -> Delivery:
         key = f"{self.source.name}:{self.id}:{what}"
