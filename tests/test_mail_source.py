@@ -20,6 +20,7 @@ TEAM = {"dana@vendor.example": "dana", "alex@vendor.example": "alex"}
 SOURCE = Source(
     name="inbox", kind="mail", agents=TEAM, channels=("support@vendor.example",), ours=("pactkeeper@vendor.example",)
 )
+SAMPLES = sorted(path.stem for path in DELIVERIES.glob("*.eml"))
 THREAD = ("opening", "agent-reply", "note", "customer-reply")
 TICKET = "m0123456789abcdef"
 
@@ -205,7 +206,13 @@ def test_importance_is_the_priority_and_low_only_where_the_source_says_so(import
 
 
 def test_a_subject_can_end_no_header_and_a_text_holds_no_control_characters():
-    one = told(plain("a\x00b\x1b[31mred\udcff", Subject="=?utf-8?q?Hi=0D=0ABcc:_x@evil.example=00?="))
+    one = told(
+        plain(
+            "a\x00b\x1b[31mred\udcff",
+            Subject="=?utf-8?q?Hi=0D=0ABcc:_x@evil.example=00?=",
+            Content_Type="text/plain; charset=utf-8",
+        )
+    )
     assert one.words[0].event.subject == "Hi Bcc: x@evil.example"
     assert one.words[0].event.body == "ab[31mred�"
 
@@ -249,7 +256,7 @@ def test_it_is_authentic_by_the_token_alone():
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_whatever_comes_is_read_or_unusable(data: st.DataObject):
-    raw = bytearray(mail(data.draw(st.sampled_from([*THREAD, "out-of-office", "bounce"]))))
+    raw = bytearray(mail(data.draw(st.sampled_from(SAMPLES))))
     for _ in range(data.draw(st.integers(1, 8))):
         at = data.draw(st.integers(0, len(raw)))
         raw[at : at + data.draw(st.integers(0, 30))] = data.draw(
