@@ -11,7 +11,6 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from starter.crowd import MOST, Crowd
 from starter.customers_api import CustomersApi
 from starter.hook_bodies import Refused
 from starter.hook_settings import IntakeSettings
@@ -38,15 +37,12 @@ def create_app(
     standing: StandingApi | None = None,
     sources: SourceHooks | None = None,
     pages: Sequence[APIRouter] = (),
-    at_once: int = MOST,
 ) -> FastAPI:
     """The app of the web intake. Without `billing` the billing hooks put everybody off.
 
     `customers`, `standing`, `pages`: with their pages; `sources`: with the hooks of the connected helpdesks.
-    `at_once`: so many requests of hooks are worked on at a time.
     """
     app = Intake(title="Pactkeeper intake", description=WORDS, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.add_middleware(Crowd, most=at_once)
     add_generic_hook(app, GenericHook(dispatch, settings, sources))
     add_billing_hooks(app, BillingHooks(dispatch, settings, billing, sources))
     if sources is not None:

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -25,7 +24,7 @@ from starter import hook_stripe_signature
 from starter.hook_bodies import Refused, parse, raw_body
 from starter.hook_settings import IntakeSettings
 from starter.hook_signature import BadSignature, verify
-from starter.in_time import in_time
+from starter.in_time import TooMany, in_time
 from starter.intake import generic, stripe
 from starter.openapi import BILLING_PAYMENTS, STANDARD_WEBHOOKS, TEXT, answer, body, header, obj, one, page, taken
 from starter.port import BillingRecords, Dispatch, NotKept, Unavailable
@@ -35,6 +34,8 @@ STRIPE_LIMIT = 1024 * 1024
 """Bytes; an invoice of hundreds of lines has some hundred thousand."""
 BILLING_LIMIT = 64 * 1024
 RETRY_AFTER = 30
+ROOM_AFTER = 1
+"""Seconds after which there may be room for one more."""
 
 _log = logging.getLogger(__name__)
 
@@ -207,9 +208,13 @@ def add_billing_hooks(app: FastAPI, hooks: BillingHooks) -> None:
 
     @app.exception_handler(NotKept)
     async def not_kept(request: Request, error: Exception) -> JSONResponse:
-        _log.error("a request is put off: %s", error)
-        told: dict[str, Any] = {"error": f"the records can't be reached; send the same again in {RETRY_AFTER} seconds"}
-        return JSONResponse(told, 503, headers={"Retry-After": str(RETRY_AFTER)})
+        if isinstance(error, TooMany):
+            said, after = f"{error}", ROOM_AFTER
+        else:
+            _log.error("a request is put off: %s", error)
+            said, after = "the records can't be reached", RETRY_AFTER
+        told = {"error": f"{said}; send the same again in {after} second{'s' if after > 1 else ''}"}
+        return JSONResponse(told, 503, headers={"Retry-After": str(after)})
 
 
 def replayed(letter: Letter) -> AccountDelivery:
