@@ -10,8 +10,9 @@ import contextlib
 import logging
 import os
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,10 @@ MAX_ANSWER = 64 * 1024
 MAX_PAGE = 8 * 1024 * 1024
 MAX_WAIT = 3600.0
 MOST_CLOCKS = 1000
+ABSURD = timedelta(hours=24)
+"""A clock that is further off than this is none."""
+PATIENT = 60.0
+"""So many seconds in all one request waits where it is told when to come again (`patient`)."""
 
 # At INFO httpx writes whole URLs into the log, and a URL may hold a token.
 for _name in ("httpx", "httpcore"):
@@ -59,8 +64,26 @@ _ahead: Final[dict[str, timedelta]] = {}
 
 
 def ahead(url: str) -> timedelta:
-    """How far the clock of whoever answers there is ahead of ours, by the `Date` of their last answer; zero where they told none."""
+    """How far the clock of whoever answers there is ahead of ours, by the `Date` of their last answer; zero where they told none.
+
+    What is no address, nobody answers at. A `Date` counts that the helpdesk itself tells, just now: not that of an error,
+    which may be a proxy's, nor of a copy that lay somewhere (`Age`), nor one more than 24 hours off.
+    """
     return _ahead.get(_place(url), timedelta(0))
+
+
+Sleep = Callable[[float], Awaitable[object]]
+_sleep: Final[ContextVar[Sleep | None]] = ContextVar("sleep", default=None)
+
+
+@contextlib.contextmanager
+def patient(sleep: Sleep) -> Iterator[None]:
+    """Within this, a `request` that is to come again (429 or 503, with a `Retry-After`) waits as long and is made again."""
+    before = _sleep.set(sleep)
+    try:
+        yield
+    finally:
+        _sleep.reset(before)
 
 
 async def post(
@@ -102,12 +125,19 @@ async def request(
     most: int = MAX_PAGE,
     inside: bool = True,
 ) -> Answer:
-    """Any other method, within the same bounds; `whole` tells whether all of the answer came.
+    """Any other method, within the same bounds; `whole` tells whether all of the answer came. May wait, if `patient`.
 
     Raises:
         NoAnswer: nothing came back in time; whether the other side got the request is unknown.
     """  # fmt: skip
-    return await _exchange(method, url, body, headers, connect, total, most, inside)
+    sleep, left = _sleep.get(), PATIENT
+    while True:
+        answer = await _exchange(method, url, body, headers, connect, total, most, inside)
+        wait = max(answer.retry_after or 0.0, 1.0)
+        if sleep is None or answer.retry_after is None or answer.status not in (429, 503) or wait > left:
+            return answer
+        left -= wait
+        await sleep(wait)
 
 
 async def _exchange(
@@ -128,7 +158,7 @@ async def _exchange(
         async with asyncio.timeout(total), AsyncExitStack() as held:
             response = await _reached(held, method, url, body, headers, connect, total, inside)
             status = response.status_code
-            _note(url, response.headers.get("date"))
+            _note(url, response)
             wait = _wait(response.headers.get("retry-after"))
             async with contextlib.aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw(8192))) as chunks:
                 async for chunk in chunks:
@@ -211,6 +241,8 @@ def _reason(error: Exception) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return "has a certificate that is not trusted"
         cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.InvalidURL):
+        return "is no web address"
     return "cannot be reached" if isinstance(error, httpx.ConnectError) else "broke off"
 
 
@@ -224,17 +256,23 @@ def _wait(value: str | None) -> float | None:
     return None if until is None else min(max((until - datetime.now(UTC)).total_seconds(), 0.0), MAX_WAIT)
 
 
-def _note(url: str, date: str | None) -> None:
-    """Keep what time it is there."""
-    there = None if date is None else _moment(date)
-    if there is not None:
+def _note(url: str, answer: httpx.Response) -> None:
+    """Keep what time it is there, if that is to be believed."""
+    there = _moment(answer.headers.get("date", ""))
+    if there is None or not answer.is_success or "age" in answer.headers:
+        return
+    off = there - datetime.now(UTC)
+    if abs(off) <= ABSURD:
         if len(_ahead) >= MOST_CLOCKS:
             _ahead.clear()
-        _ahead[_place(url)] = there - datetime.now(UTC)
+        _ahead[_place(url)] = off
 
 
 def _place(url: str) -> str:
-    return httpx.URL(url).netloc.decode("ascii")
+    try:
+        return httpx.URL(url).netloc.decode("ascii")
+    except httpx.InvalidURL:
+        return ""
 
 
 def _moment(text: str) -> datetime | None:

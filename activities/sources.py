@@ -1,5 +1,6 @@
 """The reconciler of the connected helpdesks: reads by their API what changed, and feeds what the webhooks missed."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from activities.beating import beating
 from activities.calls import ReadSource, ReadTicket, SourceRead
 from activities.helpdesks.client import REFUSED, Helpdesk, HelpdeskRefused, HelpdeskUnavailable
 from activities.policies import Policies
-from activities.reading import OVERLAP, Progress
+from activities.reading import OVERLAP, Progress, many, patience
 from records.sources import SourceStore, quiet_by_name, quiet_since
 from sla import names
 from sla.events import Delivery
@@ -29,8 +30,6 @@ REMEMBERED = 20_000
 """So many words are known to have been brought, and are not brought again by the rounds that overlap."""
 NOTED = 100
 """After so many tickets it is kept how far the round came: one that is cut off goes on from there."""
-TRIES = 3
-"""So often a round begins again at a ticket that fails, before it passes it over."""
 TOLD_AT = 10
 """From this try on somebody is told that it still fails: about ten minutes have passed by then."""
 LONG = 600.0
@@ -80,6 +79,7 @@ class SourceActivities:
     alarm: Callable[[str, str], Awaitable[None]] | None = None
     """Tells somebody of a sentence, once under its key."""
     now: Callable[[], datetime] = field(default=_now)
+    sleep: http.Sleep = field(default=asyncio.sleep)
     _known: OrderedDict[tuple[str, str, str], None] = field(default_factory=OrderedDict)
     _behind: dict[str, timedelta] = field(default_factory=dict)
 
@@ -88,7 +88,7 @@ class SourceActivities:
         """Read what changed since the last round and bring it to the incidents, with the helpdesk's own times.
 
         What is known there already counts once, by its key. A ticket that can't be read keeps no other back: it is left
-        to a workflow of its own, which reads it again until it can.
+        to a workflow of its own, which reads it again until it can. A helpdesk that limits us is waited for.
         """
         source = self.policies.source(asked.source)
         if source is None:
@@ -103,11 +103,12 @@ class SourceActivities:
         begun = self.now()
         known = min(state.read_to or state.since, begun)
         clock = self._behind.get(source.name, timedelta(0))
-        progress = Progress(source.name, begun, known, clock, max(activity.info().attempt - TRIES, 0))
+        progress = Progress(source.name, begun, known, clock, state.since, patience(activity.info().attempt))
         try:
             async with beating(lambda: activity.heartbeat(progress.read, progress.words), BEAT):
-                async for ticket in desk.changed(known - OVERLAP):
-                    await self._take(source, ticket, progress)
+                with http.patient(self.sleep):
+                    async for ticket in desk.changed(known - OVERLAP):
+                        await self._take(source, ticket, progress)
             progress.ends()  # Where nothing else came, it may be the account that lacks the right, or the helpdesk that fails.
             await self._hand_over(source, progress)
         except HelpdeskUnavailable as error:
@@ -125,12 +126,10 @@ class SourceActivities:
             )
         # All is read that changed before we began to ask, by the clock there as far as it is behind ours.
         to = max(filter(None, (progress.to, begun + behind(source) - OVERLAP)))
-        said = f"{_many(progress.read, 'ticket')} read, {_many(progress.words, 'word')}" + (
-            f", {progress.failed} not read: {progress.why}" if progress.failed else ""
-        )
-        kept = await self._note(source, progress, to, said)
+        kept = await self._note(source, progress, to, said := progress.said())
         await self._lament(source, progress)
-        return SourceRead(read=progress.read, words=progress.words, failed=progress.failed, to=kept, said=said)
+        failed = progress.failed + len(progress.apart)
+        return SourceRead(read=progress.read, words=progress.words, failed=failed, to=kept, said=said)
 
     @activity.defn(name=names.READ_TICKET)
     async def read_ticket(self, asked: ReadTicket) -> int:
@@ -166,13 +165,13 @@ class SourceActivities:
         await self._hand_over(source, progress)  # Now it is known that the helpdesk does not fail, but they do.
         await self._bring(source, ticket, progress)
         if progress.read and progress.read % NOTED == 0:
-            await self._note(source, progress, progress.to, f"being read, {_many(progress.read, 'ticket')} so far")
+            await self._note(source, progress, progress.to, f"being read, {many(progress.read, 'ticket')} so far")
 
     async def _hand_over(self, source: Source, progress: Progress) -> None:
         """Leave each ticket that fails to a workflow of its own."""
         for id, why in progress.left:
-            progress.fails(str(why))
             if id is not None:
+                progress.fails(str(why))
                 with _temporal():
                     await dispatch.read_ticket(self.client, source.name, id, task_queue=activity.info().task_queue)
         progress.left.clear()
@@ -218,9 +217,11 @@ class SourceActivities:
             self._known.popitem(last=False)
 
     async def _lament(self, source: Source, progress: Progress) -> None:
-        """Tell somebody, once a day, of tickets that can't be read: they keep no other back, so nobody else would."""
+        """Tell somebody, once a day, of what can't be read: it keeps nothing else back, so nobody else would."""
+        if (lacks := progress.lacks()) is not None:
+            await self._tell(source, "part", lacks)
         if progress.failed:
-            of = f"{_many(progress.failed, 'ticket')} of"
+            of = f"{many(progress.failed, 'ticket')} of"
             await self._tell(
                 source, "unread", f"can't be read: {progress.why}; look at them there, for their clocks may not run", of
             )
@@ -260,10 +261,6 @@ def _temporal() -> Iterator[None]:
         yield
     except RPCError as error:
         raise ApplicationError(error.message, type="TemporalUnavailable") from None
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _lasts(error: HelpdeskUnavailable) -> bool:

@@ -1,9 +1,11 @@
 """One connected source, as its file says: whose its tickets are, and how its words map to ours."""
 
+import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from sla.customer import CustomerId, Name
 from sla.roster import MemberId
@@ -19,6 +21,25 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): one for name, one in value.items()}
     return value
+
+
+_ADDRESS = re.compile(
+    r"https?://(?:\[([0-9a-f:.]+)\]|([0-9.]+)|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?)(?::0*([1-9][0-9]{0,4}))?(?:/[!\"$->@-\[\]-~]*)?",
+    re.IGNORECASE,
+)
+"""Without a user, a query and a fragment, for a path is put behind it."""
+
+
+def _address(told: str) -> str:
+    found = _ADDRESS.fullmatch(told) if len(told) <= 2000 else None
+    try:
+        if found and (number := found[1] or found[2]):
+            ipaddress.ip_address(number)
+    except ValueError:
+        found = None
+    if found is None or int(found[3] or 443) > 65535:
+        raise ValueError("url is no address of an API; write https://HOST, with :PORT and /PATH where it has them")
+    return told
 
 
 Words = Annotated[dict[str, Short], BeforeValidator(_plain)]
@@ -38,7 +59,7 @@ class Source(BaseModel):
     kind: Name
     """Which adapter reads it: zendesk, freshdesk, jira, …"""
     title: str = ""
-    url: str | None = None
+    url: Annotated[str, AfterValidator(_address)] | None = None
     """Where its API is, such as https://acme.zendesk.com; left out: it is not read, nor written to."""
     customer: CustomerId | None = None
     """Whose a ticket is when nothing else tells; left out: nobody's, and it is put in the triage queue."""

@@ -4,7 +4,7 @@ import copy
 import json
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -62,6 +62,106 @@ class StandIn:
         found = self.adapter.story(ticket or self.whole(), source or self.sources[0], self.now)
         assert found is not None
         return found
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How the API of a kind of helpdesk lists its tickets, from when each changed last, and hands over one of them."""
+
+    path: str
+    list: Callable[[Mapping[str, str]], Any]
+    ticket: Callable[[str, str], Any]
+    """An id and when it changed last, into what all the other paths answer with."""
+    id: str = r"(?:tickets?/|issue/|incidents/|ts=\d+\.0*)(\d)\b"
+    """Where the path, or what is posted there, names the ticket."""
+
+
+def stamp(at: str) -> str:
+    """A moment as Slack writes it."""
+    return f"{datetime.fromisoformat(at).timestamp():.6f}"
+
+
+def rows(times: Mapping[str, str], **names: str) -> list[dict[str, str]]:
+    """A row for each ticket, its id and its last change under these names."""
+    return [{names["id"]: id, names["at"]: at} for id, at in times.items()]
+
+
+LISTINGS = {
+    "zendesk": Listing(
+        "/api/v2/incremental/tickets/cursor",
+        lambda times: {
+            "tickets": [{**row, "generated_timestamp": int(float(stamp(row["at"])))} for row in rows(times, id="id", at="at")],
+            "end_of_stream": True,
+        },
+        lambda id, at: {"audits": []},
+    ),
+    "freshdesk": Listing(
+        "/api/v2/tickets",
+        lambda times: rows(times, id="id", at="updated_at"),
+        lambda id, at: {"id": id, "updated_at": at},
+    ),
+    "jira": Listing(
+        "/rest/api/3/search/jql",
+        lambda times: {"issues": [{"key": id, "fields": {"updated": at}} for id, at in times.items()]},
+        lambda id, at: {"values": [], "comments": [], "total": 0},
+    ),
+    "zammad": Listing(
+        "/api/v1/tickets/search",
+        lambda times: rows(times | {"0": "2031-01-01T00:00:00Z"}, id="id", at="updated_at"),
+        lambda id, at: {"id": id, "updated_at": at},
+    ),
+    "django-helpdesk": Listing(
+        "/api/followups/",
+        lambda times: {"count": len(times), "results": rows(times, id="ticket", at="date")},
+        lambda id, at: {"id": id, "modified": at},
+    ),
+    "escalated-django": Listing(
+        "/support/api/v1/tickets/",
+        lambda times: {"data": rows(times, id="id", at="updated_at"), "meta": {"last_page": 1}},
+        lambda id, at: {"data": {"id": id, "updated_at": at}},
+    ),
+    "request-tracker": Listing(
+        "/REST/2.0/tickets",
+        lambda times: {"items": rows(times, id="id", at="LastUpdated")},
+        lambda id, at: {"id": id, "LastUpdated": at, "items": []},
+    ),
+    "slack": Listing(
+        "/api/conversations.history",
+        lambda times: {
+            "ok": True,
+            "messages": [{"ts": f"1941000000.{int(id):06}", "latest_reply": stamp(at)} for id, at in times.items()],
+        },
+        lambda id, at: {"ok": True, "user_id": "U0PACT", "messages": [{"ts": f"1941000000.{int(id):06}"}, {"ts": stamp(at)}]},
+    ),
+    "pagerduty": Listing(
+        "/log_entries",
+        lambda times: {
+            "log_entries": [
+                {"type": "acknowledge_log_entry", "created_at": at, "incident": {"id": id, "title": "a"}}
+                for id, at in times.items()
+            ],
+        },
+        lambda id, at: {"incident": {"id": id, "updated_at": at}},
+    ),
+}  # fmt: skip
+
+
+def moving(server: HTTPServer, kind: str, times: dict[str, str], then: Mapping[str, str]) -> None:
+    """Have a server list these tickets of a kind of helpdesk; as soon as it did, some change again."""
+    listing = LISTINGS[kind]
+
+    def handler(request: Request) -> Response:
+        if request.path == listing.path:
+            if " AND id > " in request.args.get("query", ""):
+                return answers({"items": []})  # what Request Tracker has behind the last
+            found = listing.list(dict(times))
+            times.update(then)
+            return answers(found)
+        named = re.search(listing.id, f"{request.path}?{request.get_data(as_text=True)}")
+        id = named[1] if named else ""
+        return answers(listing.ticket(id or "0", times.get(id, next(iter(times.values())))))
+
+    server.expect_request(re.compile(".*")).respond_with_handler(handler)
 
 
 def delivery(kind: str, name: str) -> Any:

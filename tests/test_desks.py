@@ -1,18 +1,22 @@
 """What holds of every helpdesk alike: whatever it sends is read or refused in a sentence, and its API's moods are told apart."""
 
 import contextlib
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
-from activities.helpdesks.client import HelpdeskRefused, HelpdeskUnavailable, Writing
+from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Writing
+from activities.helpdesks.kinds import CLIENTS, helpdesk
+from sla.civil import parsed
 from sla.intake import Unusable
 from sla.source import Source
 from starter.hook_settings import SourceSecrets
 from tests import test_freshdesk, test_jira, test_zammad, test_zendesk
-from tests.desks import MARK, StandIn, spoilt, told_to_write
+from tests.desks import MARK, StandIn, moving, spoilt, told_to_write
 
 DESKS = {one.DESK.adapter.kind: one.DESK for one in (test_freshdesk, test_jira, test_zammad, test_zendesk)}
 every_desk = pytest.mark.parametrize("desk", DESKS.values(), ids=DESKS)
@@ -77,3 +81,18 @@ async def test_a_note_that_was_taken_though_no_answer_came_is_not_written_again(
         await desk.client(httpserver).write(desk.ticket, NOTE)
     assert await desk.client(httpserver).write(desk.ticket, NOTE) == "nothing that was not there"
     assert len(kept) == 1
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+async def test_a_ticket_that_changes_again_during_the_round_hides_none_of_those_that_are_still_to_come(
+    kind: str, httpserver: HTTPServer
+) -> None:
+    """How far a round came is what `_changed` of the last ticket says: nothing that comes later may lie before it."""
+    times = {id: f"2031-07-07T17:{id}0:00Z" for id in "123"}
+    moving(httpserver, kind, times, {"1": "2031-07-07T17:50:00Z"})
+    client = helpdesk(kind, Account(httpserver.url_for("").rstrip("/"), "bot", "t0k3n", channels=("C0SUPPORT",)))
+    assert client is not None
+    found: list[dict[str, Any]] = [one async for one in client.changed(datetime(2031, 7, 7, 17, 0, tzinfo=UTC))]
+    changed = [parsed(one["_changed"]) for one in found]
+    assert times["1"].endswith("17:50:00Z")
+    assert (len(found), changed) == (3, sorted(at for at in changed if at is not None))

@@ -65,9 +65,9 @@ def faults(root: Path) -> list[str]:
 
 
 def _adapter_may(own: str, name: str) -> bool:
-    """It knows `sla`, and what was taken out of its own file: `jira_issue` of `jira`."""
-    top = name.split(".", maxsplit=1)[0]
-    return top not in FLOORS or top == "sla" or name.startswith(f"starter.intake.{own}_")
+    """It knows `sla`, and what was taken out of its own file: `jira_issue` of `jira`, `mail_text` of `mail` and `mail_head`."""
+    top, family = name.split(".", maxsplit=1)[0], own.partition("_")[0]
+    return top not in FLOORS or top == "sla" or name.startswith((f"starter.intake.{own}_", f"starter.intake.{family}_"))
 
 
 def _impurity(where: Path, line: int, top: str) -> Iterator[str]:

@@ -97,14 +97,24 @@ def test_all_words_come_in_the_order_in_which_they_happened_whatever_the_order_o
 
 
 @pytest.mark.parametrize("kind", ["assign", "delegate", "escalate"])
-def test_who_hands_on_assigns_and_who_takes_it_for_themselves_acknowledges(kind: str) -> None:
+def test_who_hands_on_assigns_and_only_who_reassigns_it_to_themselves_acknowledges(kind: str) -> None:
     def given(to: tuple[str, str]) -> list[tuple[str, dict[str, Any]]]:
         made = {"type": f"{kind}_log_entry", "agent": user(DANA), "created_at": "2031-07-11T23:40:00Z"}
         return words(story(ticket(made | {"assignees": [user(to)]})))
 
     key = "oncall:incident/desk/4711:{}:20310711T234000Z:PDANA01"
     assert given(ELI) == [(key.format("assigned"), {"to": "eli", "by": "dana"})]
-    assert given(DANA) == [(key.format("acknowledged"), {"by": "dana"})]
+    own = ("acknowledged", {"by": "dana"}) if kind == "assign" else ("assigned", {"to": "dana", "by": "dana"})
+    assert given(DANA) == [(key.format(own[0]), own[1])]
+
+
+def test_a_merge_resolves_nothing_whether_the_incident_tells_it_or_the_entry() -> None:
+    reason = {"type": "merge_resolve_reason", "incident": {"id": "PGR0VU7", "type": "incident_reference"}}
+    taken, over = entry_of("acknowledged"), entry_of("resolved")
+    assert words(story(ticket(taken, over, resolve_reason=reason))) == heard("acknowledged")
+    assert words(story(ticket(taken, over | {"resolve_reason": reason}))) == heard("acknowledged")
+    assert story(ticket(over, resolve_reason=reason)) is None
+    assert len(words(story(ticket(taken, over, resolve_reason=None)))) == 2
 
 
 def test_an_acknowledgement_that_assigns_as_well_is_one_word() -> None:
@@ -304,16 +314,15 @@ async def test_more_than_pagerduty_gives_at_once_is_asked_for_in_halves(
     assert [one["_changed"] for one in found] == sorted(one["_changed"] for one in found)
 
 
-async def test_more_in_one_second_than_pagerduty_gives_ends_even_so(
+async def test_more_in_one_second_than_pagerduty_gives_breaks_off_rather_than_leave_any_out(
     peer: PagerDutyRest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "MOST", 100)
     peer.most = 100
     for _ in range(101):
         peer.did(OURS, "acknowledge", "2031-07-11T23:30:00Z", DANA)
-    assert {key for one in await changed(peer) for key, _ in words(story(one))} == {
-        "oncall:incident/desk/4711:acknowledged:20310711T233000Z:PDANA01"
-    }
+    with pytest.raises(HelpdeskUnavailable, match="no more than 100 entries of its log at 2031-07-11 23:29:59 UTC"):
+        await changed(peer)
 
 
 async def test_one_incident_is_read_whole(peer: PagerDutyRest) -> None:

@@ -68,6 +68,18 @@ def test_a_thread_that_is_read_has_the_words_that_its_webhooks_had() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["forwarded", "file_share"])
+def test_a_message_without_a_text_that_is_read_has_the_word_that_its_webhook_had(name: str) -> None:
+    """A message forwarded, or files: at the top, and in a thread."""
+    event = EVENTS[name]["event"]
+    [heard] = ADAPTER.read(EVENTS[name], SOURCE, NOW).told
+    assert words(THREAD | {"ts": event["ts"], "messages": [event]}) == heard.words
+    below = event | {"thread_ts": THREAD["ts"], "parent_user_id": "U0ANN"}
+    [replied] = ADAPTER.read(EVENTS[name] | {"event": below}, SOURCE, NOW).told
+    assert replied.words[0].event.body
+    assert words(THREAD | {"messages": [THREAD["messages"][0], below]})[1:] == replied.words
+
+
 def test_pages_that_repeat_the_first_message_tell_it_once() -> None:
     assert words(THREAD | {"messages": [*THREAD["messages"], THREAD["messages"][0]]}) == words(THREAD)
 

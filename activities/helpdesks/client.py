@@ -79,8 +79,10 @@ class Helpdesk(Protocol):
     def changed(self, since: datetime) -> AsyncIterator[dict[str, Any]]:
         """Each ticket that changed at `since` or later, the one that changed first before the others, whole.
 
-        Each has a key `_changed`, when it changed last (ISO 8601), by which the next round begins. One that alone can't
-        be read has `REFUSED`, and keeps no other back. Where not all that changed can be handed over, it raises.
+        Each has a key `_changed` (ISO 8601): the time by which they are sorted, so that all that changed up to it was handed
+        over, and the next round may begin there. It is the list's time, though the ticket may have changed again until it
+        was read. One that alone can't be read has `REFUSED`, and keeps no other back. Where not all that changed can be
+        handed over, it raises.
         """
 
     async def ticket(self, id: str) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
 """PagerDuty's REST API (v2): what was done with each of its incidents, from the log entries of the account. Read only.
 
 Needs a REST API key, of the account or of a user; one that may only read is enough. The list gives at most 10,000 entries to
-one question, in an order that is not documented: a stretch of time that has more is asked for in halves, the older one first.
+one question, in an order that is not documented: a stretch of time that has more is asked for in halves, the older one first,
+and one that can't be halved breaks off.
 """
 
 import math
@@ -10,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 
-from activities.helpdesks.client import Account, HelpdeskRefused, Json, Writing, alone, listed
+from activities.helpdesks.client import Account, HelpdeskRefused, HelpdeskUnavailable, Json, Writing, alone, listed
 from sla.civil import parsed
 from sla.intake import part, text_of
 
@@ -40,7 +41,11 @@ class PagerDuty:
         while stretches:
             begin, end = stretches.pop()
             entries, complete = await self._log("/log_entries", {"include[]": "incidents", **_between(begin, end)})
-            if not complete and end - begin > SHORTEST:
+            if not complete and end - begin <= SHORTEST:
+                raise HelpdeskUnavailable(
+                    f"PagerDuty lists no more than {MOST} entries of its log at {begin:%Y-%m-%d %H:%M:%S} UTC"
+                )
+            if not complete:
                 middle = begin + timedelta(seconds=(end - begin) // timedelta(seconds=2))
                 stretches += [(middle, end), (begin, middle)]
                 continue

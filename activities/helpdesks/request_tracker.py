@@ -21,6 +21,7 @@ from activities.helpdesks.client import (
     listed,
 )
 from sla.intake import part
+from sla.markup import unmarked
 
 API = "/REST/2.0"
 PAGE = 100
@@ -172,7 +173,7 @@ class RequestTracker:
             text = base64.b64decode(str(coded or "")).decode("utf-8", "replace")
         except ValueError:
             return ""
-        return re.sub(r"<[^<>]*>", " ", text) if kind == "text/html" else text
+        return unmarked(text).strip() if kind == "text/html" else text
 
     async def _transaction(self, told: dict[str, Any], texts: Mapping[str, tuple[str, bool]]) -> dict[str, Any]:
         id, kind, field = str(told.get("id")), told.get("Type"), told.get("Field")

@@ -58,7 +58,8 @@ class Slack:
             single = told["single"]
             ticket = await self._made(channel, ts, [single]) if single else await alone(self.ticket(id), id)
             if ticket is not None:
-                yield ticket
+                # By the time that the list told, not by what was written since: others are still to come.
+                yield {**ticket, "_changed": datetime.fromtimestamp(float(told["newest"]), UTC).isoformat()}
 
     async def ticket(self, id: str) -> dict[str, Any] | None:
         """One thread: its first message and all that hangs from it."""

@@ -33,7 +33,7 @@ class Zammad:
         for id in sorted(found, key=lambda one: _moment(found[one])):
             ticket = await alone(self.ticket(id), id)
             if ticket is not None:
-                yield ticket
+                yield {**ticket, "_changed": found[id]}  # not what changed since, for others are still to come
 
     async def _found(self, since: datetime) -> dict[str, str]:
         """All that changed since then, and when. Where they are too many for one search, it is by their numbers: of a

@@ -6,7 +6,6 @@ read: of each status its API tells the last time alone, of a priority and an age
 """
 
 import hashlib
-import html
 import json
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from sla import intake, signing
 from sla.automatic import automatic
 from sla.events import Delivery
 from sla.intake import Adapter, Read, Told, Unusable, part, text_of
+from sla.markup import unmarked
 from sla.source import Source, State
 
 STATUSES: Final = {
@@ -46,7 +46,6 @@ NAMES: Final = {
 }
 """How the *Simple* content calls what our own bodies name; anything else is called so with `ticket_` before it."""
 _CHANGE: Final = re.compile(r"(\w+):\s*\{\s*from:\s*([^,{}]*),\s*to:\s*([^,{}]*)\}")
-_TAG: Final = re.compile(r"<[^<>]{0,2000}>")
 _ADDRESS: Final = re.compile(r"<([^<>@\s]+@[^<>\s]+)>\s*$")
 _TIME: Final = re.compile(r"\d:\d\d")
 _WROTE: Final = re.compile(r"reply_sent|note_type\W{1,9}public")
@@ -245,7 +244,7 @@ def _stamp(data: Mapping[str, Any]) -> str | None:
 
 def _plain(text: str | None) -> str | None:
     """HTML as text."""
-    return html.unescape(_TAG.sub(" ", text)).strip() if text else None
+    return unmarked(text).strip() if text else None
 
 
 def _digest(text: str) -> str:

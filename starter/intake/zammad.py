@@ -13,10 +13,11 @@ from typing import Any
 
 from sla.events import Delivery
 from sla.intake import Adapter, Read, Told, Unusable, marked, moment, part, text_of, turned, word
+from sla.markup import unmarked
 from sla.signing import BadSignature, Hook, compare
 from sla.source import Source, State
-from starter.intake.mail_text import MOST_TEXT, unmarked
 
+MOST_TEXT = 200_000
 STATES: Mapping[str, State] = {
     "new": "open", "open": "open", "pending reminder": "waiting", "pending close": "waiting", "closed": "closed", "merged": "closed",
 }  # fmt: skip
