@@ -30,6 +30,11 @@ FIXED: Final = frozenset(
 _TEAMS: Final = (".logic.azure.com", ".powerplatform.com")
 _NAME = re.compile(r"\$\{([A-Z0-9_]{1,60})\}")
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,30})://[^\s,]+")
+_MARKUP = re.compile(r"(?<=<)(?=\S)|(?<=\])(?=[(\[:])")
+"""Within what begins a tag or a mention (`<a`, `<!channel>`, `<https://…|here>`), and what gives a link other words (`](`)."""
+_MENTION = re.compile(r"(?<![\w.+-])@(?=\w)|@(?=(?:everyone|here|channel|all)\b)", re.IGNORECASE)
+_JOINER: Final = "\u2060"
+"""The word joiner: nobody sees it, and no word is broken at it."""
 TITLE: Final = 250
 BODY: Final = 8000
 _THREADS: Final = ThreadPoolExecutor(8, "apprise")
@@ -134,12 +139,28 @@ def _notified(whole: str, message: Message) -> bool:
         import apprise
     except ImportError:
         raise ChannelRefused("apprise is not installed; install pactkeeper's extra `notices`") from None
-    asset = apprise.AppriseAsset(app_id="Pactkeeper", app_desc="Pactkeeper", http_redirects=False, secure_logging=True)
+    # Without a time of its own: it is called in a thread of ours, and its own threads would know no end.
+    asset = apprise.AppriseAsset(
+        app_id="Pactkeeper", app_desc="Pactkeeper", http_redirects=False, secure_logging=True, service_timeout=0
+    )
     made: Any = apprise.Apprise.instantiate(whole, asset=asset, suppress_exceptions=True)
     if made is None:
         raise ChannelRefused(f"Apprise cannot read the {whole.partition('://')[0]}:// address; look at its parts")
-    # A URL's own parameters may not undo what we stand for.
-    made.redirects, made.verify_certificate = False, True
+    # A URL's own parameters may not undo what we stand for: `optional` would make a failure look like a success.
+    made.redirects, made.verify_certificate, made.retry, made.optional = False, True, 0, False
     link = message.links.get("acknowledge")
     body = f"{message.text}\n\nTake it: {link}" if link and link not in message.text else message.text
-    return bool(made.notify(body=body[:BODY], title=one_line(message.subject, TITLE), body_format="text"))
+    # Not by the plugin itself: there some (Telegram) forget that the text is plain, and send it as their own markup.
+    service = apprise.Apprise(asset=asset)
+    service.add(made)
+    title = harmless(one_line(message.subject, TITLE))
+    return bool(service.notify(body=harmless(body)[:BODY], title=title, body_format=apprise.NotifyFormat.TEXT))
+
+
+def harmless(text: str) -> str:
+    """The text so that it reads the same and no service makes more of it than text: no tag, no link under other words, no mention.
+
+    A ticket's name is the customer's own. Apprise escapes what is declared as plain text, but not for every service, and no
+    title that a service shows apart; and `@everyone` is text that wakes everybody.
+    """
+    return _MENTION.sub(f"@{_JOINER}", _MARKUP.sub(_JOINER, text))

@@ -30,6 +30,9 @@ async def channels(home: Home) -> list[Finding]:
                 f"{origin(settings.webhook_url)} is set up; it is not called, for it would tell somebody",
             )
         )
+    if settings.apprise is not None and settings.apprise.secrets:
+        says = f"{', '.join(sorted(settings.apprise.secrets))} may stand in addresses; no service is asked, for it would tell somebody"
+        found.append(_line("Apprise", "ok", says))
     if not found:
         do = f"docs/channels.md says how; e-mail, for one, by {SMTP_URL} and {MAIL_FROM}"
         found.append(_line("channels", "warning", "none is set up, so that notices go into the log alone", do))

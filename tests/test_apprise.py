@@ -1,17 +1,22 @@
 """Apprise: services with fixed hosts alone, secrets by name, and an end in time whatever a plugin does."""
 
+import json
 import re
 import threading
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import apprise
 import pytest
+from pytest_httpserver import HTTPServer
 
-from activities.apprise import FIXED, AppriseSettings, address_fault, filled, send
+from activities.apprise import FIXED, AppriseSettings, address_fault, filled, harmless, send
 from activities.courier import Courier
 from activities.message import ChannelRefused, ChannelUnavailable
 from activities.settings import CourierSettings
+from starter import doctor_channels
+from starter.home import Home
 from tests.receivers import message
 
 # Apprise 2.2 looks for a module that Python 3.13 has no more; nothing of ours asks for it.
@@ -88,15 +93,16 @@ def test_teams_is_reached_at_teams_hosts_alone(address: str) -> None:
     assert "SIG" not in str(refused.value)
 
 
-class Plugin:
+class Plugin(apprise.NotifyBase):
     """What Apprise would make of a URL."""
 
-    redirects = verify_certificate = None
+    service_name = "plugged"
 
     def __init__(self, taken: Any) -> None:
+        super().__init__(asset=apprise.AppriseAsset(service_timeout=0))
         self.taken, self.said = taken, list[dict[str, Any]]()
 
-    def notify(self, **what: Any) -> Any:
+    def send(self, **what: Any) -> Any:
         self.said.append(what)
         return self.taken() if callable(self.taken) else self.taken
 
@@ -131,7 +137,7 @@ def raises() -> bool:
 
 
 @pytest.mark.parametrize(("taken", "told"), [(False, "tgram (Apprise) did not take it"), (None, "did not take it"),
-                                             (raises, "tgram (Apprise) failed (RuntimeError)")])  # fmt: skip
+                                             (raises, "tgram (Apprise) did not take it")])  # fmt: skip
 async def test_what_is_not_taken_may_go_through_later(monkeypatch: pytest.MonkeyPatch, taken: Any, told: str) -> None:
     plugged(monkeypatch, taken)
     with pytest.raises(ChannelUnavailable) as caught:
@@ -158,3 +164,104 @@ async def test_the_courier_sends_by_it(tmp_path: Path, monkeypatch: pytest.Monke
     to = message("apprise").to[0].model_copy(update={"address": "workflows://${TEAMS}"})
     receipt = await Courier(CourierSettings(state=tmp_path, apprise=SETTINGS), None).send(message("apprise", to=(to,)))
     assert (receipt.via, receipt.detail) == ("apprise", "taken by workflows (Apprise)")
+
+
+TICKET = "@everyone <!channel> <@U1> [here](http://evil.example) <a href='http://evil.example'>login</a> &lt;b>"
+TOKEN = "123456789:abcdefg_hijklmnop"
+ADDRESSES = {
+    "discord": "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",
+    "gchat": "gchat://workspace/key/token",
+    "pover": "pover://" + "u" * 30 + "@" + "t" * 30,
+    "tgram": f"tgram://{TOKEN}/12315544/",
+    "workflows": "workflows://prod-1.westus.logic.azure.com/WFID/SIGNATURE",
+    "wxteams": "wxteams://" + "a" * 80,
+}
+
+
+@pytest.fixture
+def posted(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServer:
+    """A server on this machine to which every request of Apprise goes, whatever its URL: below Apprise, and below its plugins."""
+    from importlib import import_module
+
+    adapter = import_module("requests.adapters").HTTPAdapter
+    real = adapter.send
+
+    def send_here(self: Any, request: Any, **how: Any) -> Any:
+        request.url = httpserver.url_for("/any")
+        return real(self, request, **how)
+
+    monkeypatch.setattr(adapter, "send", send_here)
+    httpserver.expect_request("/any").respond_with_json({"ok": True, "status": 1})
+    return httpserver
+
+
+def texts(found: Any) -> list[str]:
+    """Every text within a body."""
+    if isinstance(found, dict | list):
+        return [text for one in (found.values() if isinstance(found, dict) else found) for text in texts(one)]
+    return [found] if isinstance(found, str) else []
+
+
+class Tags(HTMLParser):
+    """What a program that shows HTML makes of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags, self.shown = set[str](), ""
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.shown += data
+
+
+@pytest.mark.parametrize("kind", ADDRESSES)
+async def test_a_customers_words_are_shown_and_are_never_markup_or_a_mention(posted: HTTPServer, kind: str) -> None:
+    """The bytes that go out: no service makes a tag, a link under other words or a call to everybody of a ticket's name."""
+    said = message(
+        "apprise", subject=f"Missed target on {TICKET}", text=f"It was missed.\n\nTicket:   {TICKET}, of acme"
+    )
+    assert await send(SETTINGS, said, ADDRESSES[kind]) == f"taken by {kind} (Apprise)"
+    ((request, _),) = posted.log
+    raw = request.get_data(as_text=True)
+    sent = "\n".join(texts(json.loads(raw)) if raw.startswith("{") else request.form.values())
+    assert sent.count("everyone") == 2
+    if kind == "tgram":  # it shows HTML
+        page = Tags()
+        page.feed(sent)
+        assert page.tags == {"b"}
+        sent = page.shown
+    assert not re.search(r"@(everyone|here|channel|all|U1)", sent)
+    assert not re.search(r"<[^\s\u2060]|\]\(|\]\[", sent)
+    plain = re.sub(r"[\u2060\\]", "", sent).replace("&gt;", ">").replace("\xa0", " ")
+    assert plain.count("<a href='http://evil.example'>login</a>") == 2
+
+
+@pytest.mark.parametrize(
+    "text", [TICKET, "ann@acme.example writes: a < b, [1] and (2)", "<@&1> <https://a|b> @Dana @HERE x@here", ""]
+)
+def test_what_is_made_harmless_reads_the_same(text: str) -> None:
+    assert harmless(text).replace("\u2060", "") == text
+    assert "ann@acme.example" in harmless("ann@acme.example")
+    assert harmless("a < b, [1] and (2)") == "a < b, [1] and (2)"
+
+
+async def test_a_url_can_not_make_a_failure_a_success_nor_try_by_itself(posted: HTTPServer) -> None:
+    posted.clear()
+    posted.expect_request("/any").respond_with_data("no", 500)
+    with pytest.raises(ChannelUnavailable, match="did not take it"):
+        await send(SETTINGS, message("apprise"), f"{ADDRESSES['discord']}?optional=yes&retry=3&wait=0")
+    assert len(posted.log) == 1
+
+
+async def test_doctor_names_apprise_among_the_channels_that_it_does_not_try(
+    posted: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PACTKEEPER_APPRISE_TEAMS", "t0ken")
+    (line,) = [one for one in await doctor_channels.channels(Home(tmp_path)) if one.what == "Apprise"]
+    assert line.state == "ok"
+    assert line.says.startswith("TEAMS may stand in addresses; no service is asked")
+    assert posted.log == []
+    monkeypatch.delenv("PACTKEEPER_APPRISE_TEAMS")
+    assert "Apprise" not in [one.what for one in await doctor_channels.channels(Home(tmp_path))]
