@@ -1,10 +1,15 @@
 """One request of a source as it goes through, and the line of the log that it leaves."""
 
+import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from records.deliveries import DeliveryRecord
+from starter.hook_bodies import Refused
+from starter.port import Log, NotKept, Unavailable
 
 
 @dataclass
@@ -33,3 +38,19 @@ class Came:
             id=self.id, source=self.source, received_at=self.received, delivery=self.delivery, digest=self.digest,
             kind=self.kind, outcome=self.outcome, detail=self.detail, tickets=self.tickets, words=self.words, took_ms=took_ms,
         )  # fmt: skip
+
+    @contextmanager
+    def noted(self, log: Log | None) -> Iterator[None]:
+        """Whatever becomes of it, it leaves a line in the log."""
+        begun = time.perf_counter()
+        try:
+            yield
+        except Refused as refused:
+            self.ends("refused", f"{refused.status}: {refused.sentence}")
+            raise
+        except (NotKept, Unavailable) as error:
+            self.ends("refused", f"503: {error}")
+            raise
+        finally:
+            if log is not None and not self.silent:
+                log.note(self.record(round((time.perf_counter() - begun) * 1000)))

@@ -8,7 +8,6 @@ well the sender is asked to come again.
 import asyncio
 import hashlib
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,27 +72,16 @@ class SourceHooks:
 
     async def take(self, kind: str, place: str, request: Request) -> Response:
         """One request at `/hooks/{kind}/{place}`."""
-        begun, received = time.perf_counter(), self.settings.now()
+        received = self.settings.now()
         size = adapter(kind).limit if kind in KINDS else LARGEST
         came = Came(self.senders.called(kind, place), received)
-        try:
+        with came.noted(self.log):
             raw = await raw_body(request, min(size, LARGEST))
             came.digest = hashlib.sha256(raw).hexdigest()
             hook = Hook({name.lower(): value for name, value in request.headers.items()}, raw, received)
             source = self.senders.authentic(kind, place, hook)
             came.source = f"{kind}/{source.name}"
-            answer = await in_time(self._take(adapter(kind), source, hook, came))
-        except Refused as refused:
-            came.ends("refused", f"{refused.status}: {refused.sentence}")
-            raise
-        except NotKept as error:
-            came.ends("refused", f"503: {error}")
-            raise
-        finally:
-            took = round((time.perf_counter() - begun) * 1000)
-            if self.log is not None and not came.silent:
-                self.log.note(came.record(took))
-        return answer
+            return await in_time(self._take(adapter(kind), source, hook, came))
 
     async def _take(self, how: Adapter, source: Source, hook: Hook, came: Came) -> Response:
         came.delivery = how.delivery_id(hook)[:200]

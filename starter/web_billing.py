@@ -6,11 +6,10 @@ would only send the same again for days. What is not rightly signed is 401, and 
 
 import hashlib
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -21,13 +20,15 @@ from records.dead_letters import Letter, body_of
 from sla import names
 from sla.account_events import AccountDelivery
 from starter import hook_stripe_signature
+from starter.bound import UNKNOWN
+from starter.came import Came
 from starter.hook_bodies import Refused, parse, raw_body
 from starter.hook_settings import IntakeSettings
 from starter.hook_signature import BadSignature, verify
 from starter.in_time import TooMany, in_time
 from starter.intake import generic, stripe
 from starter.openapi import BILLING_PAYMENTS, STANDARD_WEBHOOKS, TEXT, answer, body, header, obj, one, page, taken
-from starter.port import BillingRecords, Dispatch, NotKept, Unavailable
+from starter.port import BillingRecords, Dispatch, Log, NotKept, Unavailable
 from starter.source_hooks import SourceHooks
 
 STRIPE_LIMIT = 1024 * 1024
@@ -49,85 +50,84 @@ class BillingHooks:
     records: BillingRecords | None
     sources: SourceHooks | None = None
     """With it, what Temporal does not take waits in the records."""
-    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How many deliveries of each source were taken, ignored, kept as dead letters or refused, since the start."""
 
-    async def stripe(self, account: str, raw: bytes, received: datetime) -> JSONResponse:
+    async def stripe(self, account: str, raw: bytes, came: Came) -> JSONResponse:
         """A delivery of Stripe that is rightly signed."""
         source = f"stripe/{account}"
         try:
             body = parse(raw)
         except Refused as error:
-            return await self._kept(source, _digest(raw), received, error.sentence, "", "", raw)
+            return await self._kept(came, _digest(raw), error.sentence, "", raw)
         try:
             told = stripe.told(body)
         except stripe.Unusable as error:
-            id = stripe.id_of(body) or _digest(raw)
-            return await self._kept(source, id, received, str(error), stripe.kind_of(body), "", raw)
+            came.delivery, came.kind = stripe.id_of(body) or "", stripe.kind_of(body)
+            return await self._kept(came, came.delivery or _digest(raw), str(error), "", raw)
+        came.delivery, came.kind = told.id, told.kind
         if not told.matters:
-            self._count(source, "ignored", told.kind)
+            came.ends("ignored", f"{told.kind} says nothing about payments")
             return JSONResponse({"accepted": False, "ignored": told.kind}, 200)
         async with self._at_hand() as records:
             found = await records.customers.linked("stripe", account, told.customer)
         if not found:
             why = f"no customer is linked to {told.customer} of the Stripe account {account}"
-            return await self._kept(source, told.id, received, why, told.kind, told.customer, raw)
+            return await self._kept(came, told.id, why, told.customer, raw)
         asked = Look(source=source, why=f"{told.kind} {told.id}")
         took = list[str]()
         for id in dict.fromkeys(customer.id for customer, _ in found):
             try:
                 took.append(await self.dispatch.look(id, asked))
             except Unavailable as error:
-                await self._put_by(source, id, (), error)
-        looks = len(took) == len({customer.id for customer, _ in found})
-        self._count(source, "taken" if looks else "spooled", told.kind)
-        said = {"accepted": True, "workflows": took, "event": told.id}
-        return JSONResponse(said if looks else said | {"spooled": True}, 202)
+                await self._put_by(came, source, id, (), error)
+        said: dict[str, Any] = {"accepted": True, "workflows": took, "event": told.id}
+        if len(took) < len({customer.id for customer, _ in found}):
+            return JSONResponse(said | {"spooled": True}, 202)
+        came.ends("accepted", "")
+        return JSONResponse(said, 202)
 
-    async def billing(self, source: str, id: str, raw: bytes, received: datetime) -> JSONResponse:
+    async def billing(self, source: str, id: str, raw: bytes, came: Came) -> JSONResponse:
         """A delivery of a generic billing source that is rightly signed."""
         try:
             body = parse(raw)
             customer = generic.payer(body)
-            word = generic.payment(body, source, f"billing:{source}:{id}", received)
+            word = generic.payment(body, source, f"billing:{source}:{id}", came.received)
         except generic.Unreadable as error:
             raise Refused(422, error.sentence, error.path) from None
         async with self._at_hand() as records:
             known = await records.customers.get(customer)
-        kept = f"billing/{source}"
+        came.delivery, came.kind, came.words = id, word.event.event, 1
         if known is None:
-            why = f"there is no customer {customer}"
-            return await self._kept(kept, id, received, why, word.event.event, customer, raw)
+            return await self._kept(came, id, f"there is no customer {customer}", customer, raw)
         lines = [line.id for line in known.contract_lines]
         if word.event.line is not None and word.event.line not in lines:
             why = f"{customer} has no contract line {word.event.line}; there are: {', '.join(lines)}"
-            return await self._kept(kept, id, received, why, word.event.event, customer, raw)
+            return await self._kept(came, id, why, customer, raw)
         try:
             took = await self.dispatch.account(customer, word)
         except Unavailable as error:
-            await self._put_by(kept, customer, (word,), error)
-            self._count(kept, "spooled", word.event.event)
+            await self._put_by(came, f"billing/{source}", customer, (word,), error)
             return JSONResponse({"accepted": True, "spooled": True, "key": word.key}, 202)
-        self._count(kept, "taken", word.event.event)
+        came.ends("accepted", "")
         return JSONResponse({"accepted": True, "workflow": took, "key": word.key}, 202)
 
-    async def _put_by(self, source: str, customer: str, words: Sequence[AccountDelivery], error: Unavailable) -> None:
+    async def _put_by(
+        self, came: Came, source: str, customer: str, words: Sequence[AccountDelivery], error: Unavailable
+    ) -> None:
         if self.sources is None or self.sources.spool is None:
             raise error
-        await self.sources.put_by(source, "", customer, words, str(error))
+        await self.sources.put_by(source, "", customer, words, str(error), delivery=came.id)
+        came.ends("spooled", "Temporal did not answer; kept in the records")
 
-    async def _kept(
-        self, source: str, id: str, received: datetime, why: str, kind: str, subject: str, raw: bytes
-    ) -> JSONResponse:
+    async def _kept(self, came: Came, id: str, why: str, subject: str, raw: bytes) -> JSONResponse:
         letter = Letter(
-            id=f"{source}/{id[:200]}", source=source, received_at=received, why=why, kind=kind, subject=subject,
-            body=body_of(raw),
+            id=f"{came.source}/{id[:200]}", source=came.source, received_at=came.received, why=why, kind=came.kind,
+            subject=subject, body=body_of(raw),
         )  # fmt: skip
         async with self._at_hand() as records:
             new = await records.letters.put(letter)
-        self._count(source, "kept", kind)
+        came.ends("kept", why)
         if new:
-            _log.warning("a delivery of %s is kept as the dead letter %s: %s", source, letter.id, why)
+            _log.warning("a delivery of %s is kept as the dead letter %s: %s", came.source, letter.id, why)
         return JSONResponse({"accepted": False, "dead_letter": letter.id, "why": why}, 200)
 
     @asynccontextmanager
@@ -139,10 +139,14 @@ class BillingHooks:
         except (SQLAlchemyError, OSError) as error:
             raise NotKept(f"the database of records can't be used ({type(error).__name__})") from None
 
-    def _count(self, source: str, outcome: str, kind: str) -> None:
-        self.outcomes[source, outcome] += 1
-        many = self.outcomes[source, outcome]
-        _log.info("a delivery of %s (%s) is %s; %d of them since the start", source, kind[:80], outcome, many)
+    def came(self, kind: str, name: str, known: Container[str]) -> Came:
+        """A request, before anything of it is read. What stands in an address and is no name here may be anything."""
+        return Came(f"{kind}/{name if name in known else UNKNOWN}", self.settings.now())
+
+    @property
+    def log(self) -> Log | None:
+        """The log of deliveries."""
+        return None if self.sources is None else self.sources.log
 
 
 def add_billing_hooks(app: FastAPI, hooks: BillingHooks) -> None:
@@ -175,13 +179,15 @@ def add_billing_hooks(app: FastAPI, hooks: BillingHooks) -> None:
     @app.post("/hooks/stripe/{account}", status_code=202, **said)
     async def stripe_hook(account: str, request: Request) -> JSONResponse:
         """Signed by Stripe with a secret of the endpoint: HMAC-SHA256 over `t.body`."""
-        raw = await raw_body(request, STRIPE_LIMIT)
-        received = settings.now()
-        try:
-            hook_stripe_signature.verify(request.headers, raw, settings.stripe.get(account, ()), received)
-        except BadSignature as error:
-            raise _refused(f"stripe/{names.canonical(account)}", error) from None
-        return await in_time(hooks.stripe(account, raw, received))
+        came = hooks.came("stripe", account, settings.stripe)
+        with came.noted(hooks.log):
+            raw = await raw_body(request, STRIPE_LIMIT)
+            came.digest = hashlib.sha256(raw).hexdigest()
+            try:
+                hook_stripe_signature.verify(request.headers, raw, settings.stripe.get(account, ()), came.received)
+            except BadSignature as error:
+                raise _refused(f"stripe/{names.canonical(account)}", error) from None
+            return await in_time(hooks.stripe(account, raw, came))
 
     brought = {
         202: answer(
@@ -198,13 +204,15 @@ def add_billing_hooks(app: FastAPI, hooks: BillingHooks) -> None:
     @app.post("/hooks/billing/{source}", status_code=202, **said)
     async def billing_hook(source: str, request: Request) -> JSONResponse:
         """Signed by Standard Webhooks with a secret of that source: HMAC-SHA256 over `id.timestamp.body`, five minutes either way."""
-        raw = await raw_body(request, BILLING_LIMIT)
-        received = settings.now()
-        try:
-            id = verify(request.headers, raw, settings.billing.get(source, ()), received)
-        except BadSignature as error:
-            raise _refused(f"billing/{names.canonical(source)}", error) from None
-        return await in_time(hooks.billing(source, id, raw, received))
+        came = hooks.came("billing", source, settings.billing)
+        with came.noted(hooks.log):
+            raw = await raw_body(request, BILLING_LIMIT)
+            came.digest = hashlib.sha256(raw).hexdigest()
+            try:
+                id = verify(request.headers, raw, settings.billing.get(source, ()), came.received)
+            except BadSignature as error:
+                raise _refused(f"billing/{names.canonical(source)}", error) from None
+            return await in_time(hooks.billing(source, id, raw, came))
 
     @app.exception_handler(NotKept)
     async def not_kept(request: Request, error: Exception) -> JSONResponse:

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import time
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request
@@ -46,15 +45,9 @@ class GenericHook:
 
     async def take(self, customer: str, request: Request) -> JSONResponse:
         """One request."""
-        begun, came = time.perf_counter(), Came(f"generic/{self._called(customer)}", self.settings.now())
-        try:
+        came = Came(f"generic/{self._called(customer)}", self.settings.now())
+        with came.noted(None if self.sources is None else self.sources.log):
             return await self._take(customer, request, came)
-        except Refused as refused:
-            came.ends("refused", f"{refused.status}: {refused.sentence}")
-            raise
-        finally:
-            if self.sources is not None and self.sources.log is not None:
-                self.sources.log.note(came.record(round((time.perf_counter() - begun) * 1000)))
 
     def _called(self, customer: str) -> str:
         """A customer who has a hook here; what else stands in an address may be anything, without end."""

@@ -111,7 +111,9 @@ async def test_the_page_says_what_the_records_have(asked: Asked) -> None:
     assert rows(page) == list(MEANS)[::-1]
     for name, (sign, _) in MEANS.items():
         assert f"{sign} {name}" in shown
-    assert "The desk <b> zendesk ✗ quiet: 2 d ago 2031-07-07 17:00:00 3 min ago: 2 tickets had changed – … 1 ! 1" in shown
+    assert (
+        "The desk <b> zendesk ✗ quiet: 2 d ago 2031-07-07 17:00:00 3 min ago: 2 tickets had changed – … 1 ! 1" in shown
+    )
     assert "mail mail · not yet – – – –" in shown, "a mail has no API"
     assert "gone (no file any more) jira" in shown
     assert "nothing was heard of zendesk/desk for 48 h" in shown

@@ -29,6 +29,7 @@ from starter.port import BillingRecords, Unavailable
 from starter.source_hooks import SourceHooks
 from starter.spooler import Spooler
 from starter.web import create_app
+from tests.front_desk import Notes
 
 NOW = datetime(2031, 7, 7, 17, 0, tzinfo=UTC)
 MAIN, OLD, OTHER = ("whsec_" + letter * 32 for letter in "mop")
@@ -84,7 +85,8 @@ class Web:
             ),
             now=lambda: NOW,
         )
-        hooks = SourceHooks(self.door, settings, Policies(), spool=self.spooler)  # type: ignore[arg-type]
+        self.notes = Notes()
+        hooks = SourceHooks(self.door, settings, Policies(), log=self.notes, spool=self.spooler)  # type: ignore[arg-type]
         records = BillingRecords(customers, letters)
         app = create_app(self.door, settings, billing=records, sources=hooks)  # type: ignore[arg-type]
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -302,6 +304,26 @@ async def test_a_body_that_is_too_large_compressed_or_slow_is_refused(web: Web) 
     large = event(lines=["x" * 900_000])
     assert (await web.send(large)).status_code == 202
     assert (await web.http.get("/hooks/stripe/main")).status_code == 405
+
+
+async def test_every_request_leaves_a_line_in_the_log_of_deliveries(web: Web) -> None:
+    await web.send(event())
+    await web.send(event("customer.created"))
+    await web.send(event(customer="cus_nobody"))
+    await web.raw(b"[[[")
+    await web.send(event(), secret="whsec_of_somebody_else_entirely")
+    await web.send(event(), to="whsec_nobody")
+    await web.erp({"customer": "acme", "event": "payment_lapsed"})
+    await web.erp({"customer": "acme", "event": "payment_lapsed"}, secret=LEDGER)
+    web.door.away = True
+    await web.send(event())
+    told = [(one.source, one.outcome, one.kind) for one in web.notes.records]
+    assert told == [
+        ("stripe/main", "accepted", "invoice.payment_failed"), ("stripe/main", "ignored", "customer.created"),
+        ("stripe/main", "kept", "invoice.payment_failed"), ("stripe/main", "kept", ""), ("stripe/main", "refused", ""),
+        ("stripe/unknown", "refused", ""), ("billing/erp", "accepted", "payment_lapsed"), ("billing/erp", "refused", ""),
+        ("stripe/main", "spooled", "invoice.payment_failed"),
+    ]  # fmt: skip
 
 
 async def test_while_temporal_is_away_what_billing_tells_waits_in_the_records(web: Web) -> None:
