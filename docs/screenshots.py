@@ -1,10 +1,11 @@
-"""Take the pictures in docs/operators.md and docs/standing.md: real incidents on the embedded server, seen in its own UI by headless Chromium.
+"""Take the pictures in docs/: real incidents on the embedded server, seen in its own UI by headless Chromium, and the front door.
 
 `python docs/screenshots.py [FOLDER]` (left out: docs/images). It needs Debian's package chromium, and about a minute.
 """
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import struct
@@ -18,15 +19,17 @@ from typing import Final
 from urllib.parse import quote
 
 from playwright.async_api import Locator, Page, async_playwright
+from screenshot_front import deliveries_and_doctor
+from screenshot_mail import Post, mail
 from screenshot_tickets import CUSTOMERS, SOURCE, Desk, minutes, play
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.ack_links import Links
 from activities.attributes import ALL_KEYS
 from activities.policies import Policies
 from sla import names
 from starter.embedded import EmbeddedServer
-from starter.engines import Silent
 from worker.build import build_worker
 
 IMAGES: Final = Path(__file__).parent / "images"
@@ -84,7 +87,7 @@ class Camera:
         await self.tab(ticket, "timeline", 1500, 1000)
         begin = self.page.get_by_role("heading", name="Timeline").first
         await self.page.get_by_text("% of response used").first.wait_for()
-        await self._take(name, self.page.get_by_text("deliver", exact=True).first, begin, below=80)
+        await self._take(name, self.page.get_by_text("open_incident", exact=True).first, begin, below=80)
 
     async def history(self, name: str, ticket: str) -> None:
         """What an incident heard and did."""
@@ -104,8 +107,13 @@ class Camera:
         x, y = (max(0, first["x"] - 24), max(0, first["y"] - 24)) if first else (0.0, 0.0)
         bottom = min(size["height"], last["y"] + last["height"] + below) if last else size["height"]
         shot = await self.page.screenshot(clip={"x": x, "y": y, "width": size["width"] - x, "height": bottom - y})
-        path = self.folder / f"ui-{name}.png"
-        path.write_bytes(await developed(self.darkroom, shot))
+        await self.keep(f"ui-{name}", shot)
+
+    async def keep(self, name: str, shot: bytes | str) -> None:
+        """Put a picture into the folder: a PNG, which is developed, or an SVG."""
+        kind, made = ("svg", shot.encode()) if isinstance(shot, str) else ("png", await developed(self.darkroom, shot))
+        path = self.folder / f"{name}.{kind}"
+        path.write_bytes(made)
         print(f"{path}: {path.stat().st_size // 1000} kB")
 
 
@@ -115,18 +123,28 @@ async (png) => {
   const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
   context.drawImage(bitmap, 0, 0);
   const pixels = context.getImageData(0, 0, bitmap.width, bitmap.height).data;
-  for (let step = 1; ; step *= 2) {  // coarser, until 256 colours are enough
-    const near = (v) => Math.min(255, Math.round(v / step) * step);
-    const known = new Map(), indexes = new Uint8Array(pixels.length / 4);
-    for (let i = 0; i < pixels.length && known.size <= 256; i += 4) {
-      const colour = (near(pixels[i]) << 16) | (near(pixels[i + 1]) << 8) | near(pixels[i + 2]);
-      if (!known.has(colour)) known.set(colour, known.size);
-      indexes[i / 4] = known.get(colour);
+  const count = new Map(), colours = new Uint32Array(pixels.length / 4);
+  for (let i = 0; i < pixels.length; i += 4) {
+    const colour = (pixels[i] << 16) | (pixels[i + 1] << 8) | pixels[i + 2];
+    count.set(colour, (count.get(colour) || 0) + 1);
+    colours[i / 4] = colour;
+  }
+  const often = [...count.keys()].sort((a, b) => count.get(b) - count.get(a));
+  const apart = (a, b) => Math.max(
+    Math.abs((a >> 16) - (b >> 16)), Math.abs(((a >> 8) & 255) - ((b >> 8) & 255)), Math.abs((a & 255) - (b & 255)));
+  for (let near = 0; ; near += 2) {  // coarser, until 256 colours are enough; those that are seen most stay as they are
+    const palette = [], known = new Map();
+    for (const colour of often) {
+      let found = palette.findIndex((one) => apart(one, colour) <= near);
+      if (found < 0) found = palette.push(colour) - 1;
+      known.set(colour, found);
+      if (palette.length > 256) break;
     }
-    if (known.size > 256) continue;
+    if (palette.length > 256) continue;
+    const indexes = Uint8Array.from(colours, (colour) => known.get(colour));
     let text = "";
     for (let i = 0; i < indexes.length; i += 32768) text += String.fromCharCode(...indexes.subarray(i, i + 32768));
-    return {width: bitmap.width, height: bitmap.height, palette: [...known.keys()], indexes: btoa(text)};
+    return {width: bitmap.width, height: bitmap.height, palette, indexes: btoa(text)};
   }
 }
 """
@@ -163,16 +181,28 @@ async def photograph(camera: Camera, now: datetime) -> None:
     await camera.history("history", "5104")
 
 
+async def photograph_front(camera: Camera, post: Post) -> None:
+    """The pictures of docs/deliveries.md, docs/connect.md and docs/notices.md."""
+    blank = await camera.page.context.new_page()
+    with tempfile.TemporaryDirectory() as state:
+        shown, printed = await deliveries_and_doctor(blank, Path(state))
+    await camera.keep("deliveries", shown)
+    await camera.keep("connect", printed)
+    await camera.keep("notice-mail", await mail(blank, post.of("5104", "escalation")))
+
+
 async def take(folder: Path, browser: str) -> None:
     """Start everything, let the tickets happen, take the pictures, stop everything."""
+    logging.getLogger("starter").setLevel(logging.ERROR)  # what the pictured web intake warns of is in its picture
     with tempfile.TemporaryDirectory() as state:
         async with EmbeddedServer(Path(state), search_attributes=ALL_KEYS) as server, async_playwright() as playwright:
             client = await Client.connect(server.target, identity="worker-1", data_converter=pydantic_data_converter)
             policies = Policies(only=CUSTOMERS, base=Path(__file__).parent.parent / "policies")
             desk = Desk(client, datetime.now(UTC), policies)
+            post = Post(policies, Links("https://support.example.com", b"of a server that is gone a minute later"))
             # All is heard before anybody looks: so each incident finds its story complete, and no step is unfounded.
             await play(desk)
-            async with build_worker(client, policies, Silent()):
+            async with build_worker(client, policies, post):
                 await desk.settled()
                 root = ["--no-sandbox"] if os.geteuid() == 0 else []
                 chromium = await playwright.chromium.launch(executable_path=browser, args=[*FLAGS, *root])
@@ -181,7 +211,9 @@ async def take(folder: Path, browser: str) -> None:
                 columns = json.dumps({"default": [{"label": label} for label in COLUMNS]})
                 stored = f"localStorage.setItem('namespace-workflow-table-columns', {json.dumps(columns)})"
                 await page.add_init_script(stored)
-                await photograph(Camera(page, darkroom, server.ui_url, client, folder), desk.now)
+                camera = Camera(page, darkroom, server.ui_url, client, folder)
+                await photograph(camera, desk.now)
+                await photograph_front(camera, post)
                 await chromium.close()
 
 

@@ -76,7 +76,8 @@ class Spooler:
         id = spool_id(at, delivery, uuid.uuid4().hex)
         said: Any = tuple(words)
         await self._spool.put(Spooled(id, source, ticket, customer, incident, said, at, 0, why))
-        _log.warning("%d words of %s/%s are put by: %s", len(words), source, (ticket or customer)[:80], why)
+        what = f"{len(words)} word{'' if len(words) == 1 else 's'}" if words else "a look"
+        _log.warning("%s of %s/%s waits in the records: %s", what, source, (ticket or incident or customer)[:80], why)
         self._moved = at
         self._put.set()
 
