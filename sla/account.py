@@ -238,10 +238,11 @@ class Account:
             looks += look + [edge for a, b in line.suspended for edge in (a, b) if edge is not None and edge > us]
             looks += [due.start for due in line.outstanding if due.start > us]  # where what was paid in advance ends
             views.append(_line_view(line, ledger, at))
+        told = {step.what.step_key for step in steps}  # whatever else, a step happens once
         return AccountView(
             now=at,
             lines=tuple(views),
-            owed=tuple(self._counted(step) for step in owed),
+            owed=tuple(self._counted(step) for step in owed if step.key not in told),
             look_again_at=from_us(min(looks)) if looks else None,
             in_flight=sum(step.done is None for step in steps),
         )

@@ -139,6 +139,9 @@ def evaluate(pinned: PinnedContract, log: Iterable[Entry], now: datetime, *, ste
                                 reassign=step.reassign, clause=step.clause)
                     )  # fmt: skip
     owed += [*withdrawals(pinned.playbook, runs, facts), *updates(facts)] if steps else []
+    # Whatever else, a step happens once: one that was begun is not owed again, and none twice.
+    begun = {climb.what.step_key for climb in facts.steps}
+    owed = list({step.key: step for step in owed if step.key not in begun}.values())
     views = tuple(_view(clock, facts, phase, moment) for clock in runs)
     repin_at = to_us(repinned_at(pinned))
     dues = [view.due for view in views if view.state == "running" and view.due is not None]

@@ -27,7 +27,7 @@ def one_time(contract: Contract, facts: Facts, phase: str, runs: Sequence[Clock]
     if facts.opened is not None and phase != "closed":
         owed += _opening(contract, facts)
     if phase != "closed":
-        owed += _revisions(contract, facts) + _dispositions(contract, facts)
+        owed += _revisions(contract, facts) + _dispositions(contract, facts, owed)
         owed += _suspension(contract, facts, phase, runs, now)
     return [_hushed(step, runs, now) for step in owed]
 
@@ -106,7 +106,13 @@ def _opening(contract: Contract, facts: Facts) -> list[Step]:
     if contract.acknowledgement is not None and facts.begun("acknowledgement") is None:
         said = {"missing": missing, "knowledge_base": contract.acknowledgement.knowledge_base or ""}
         owed.append(_told("acknowledgement", at, contract.acknowledgement.clause, ("customer",), facts=said))
-    if contract.checklist is not None and missing and facts.begun("information_request", facts.opened.key) is None:
+    # Once, whichever of several openings turns out to be the first.
+    openings = [line.key for line in facts.entries if line.event.event == "opened"]
+    if (
+        contract.checklist is not None
+        and missing
+        and not any(facts.begun("information_request", of) for of in openings)
+    ):
         owed.append(
             _told(
                 "information_request",
@@ -114,6 +120,7 @@ def _opening(contract: Contract, facts: Facts) -> list[Step]:
                 contract.checklist.clause,
                 ("customer",),
                 of=facts.opened.key,
+                number=_number(facts, "information_request"),
                 facts={"missing": missing},
             )
         )
@@ -137,7 +144,8 @@ def _revisions(contract: Contract, facts: Facts) -> list[Step]:
     return owed
 
 
-def _dispositions(contract: Contract, facts: Facts) -> list[Step]:
+def _dispositions(contract: Contract, facts: Facts, before: Sequence[Step]) -> list[Step]:
+    """`before`: what is owed beside it already."""
     owed: list[Step] = []
     line = facts.disposition
     if line is not None and line.event.event == "dispositioned":
@@ -149,8 +157,9 @@ def _dispositions(contract: Contract, facts: Facts) -> list[Step]:
                 owed.append(_told("disposition", line.received_at, terms.clause, terms.tells, of=line.key, step=name, facts=said,
                                   number=_number(facts, "disposition")))  # fmt: skip
             if terms.asks_information and facts.begun("information_request", line.key) is None:
+                number = _number(facts, "information_request") + sum(s.kind == "information_request" for s in before)
                 owed.append(_told("information_request", line.received_at, terms.clause, ("customer",), of=line.key, facts=said,
-                                  number=_number(facts, "information_request")))  # fmt: skip
+                                  number=number))  # fmt: skip
     if facts.restored is not None and facts.begun("disposition", facts.restored.key) is None:
         told = facts.begun("disposition")
         if told is not None and told.what.step != "restored":

@@ -92,8 +92,12 @@ def events(contract: Contract, *, closing: bool = True) -> st.SearchStrategy[dic
     put_aside = st.sampled_from(list(contract.dispositions)).map(
         lambda name: {"event": "dispositioned", "as": name, "by": "dana"}
     )
+    # Another door's opening of the same ticket: it may have happened before the one that was heard first.
+    again = st.sampled_from([None, *contract.priorities]).map(
+        lambda asked: {"event": "opened", "by": "ann@acme.example", "channel": "email", "priority": asked}
+    )
     given_to = st.sampled_from(["dana", "eli", "farid"]).map(lambda who: {"event": "assigned", "to": who, "by": "gwen"})
-    return st.one_of(agents, replied, customers, revised, put_aside, given_to)
+    return st.one_of(agents, replied, customers, revised, put_aside, given_to, again)
 
 
 @st.composite
@@ -131,6 +135,7 @@ def cases(draw: st.DrawFn, contracts: tuple[str, ...] = CONTRACTS, *, closing: b
             Delivery(key=f"k{i}", occurred_at=at, received_at=received, event=INCIDENT_EVENT.validate_python(what))
         )
     read = Read(
+        missing=draw(st.sampled_from([(), (), tuple(contract.checklist.items)[:2]])) if contract.checklist else (),
         authorized_contact=draw(st.sampled_from([True, True, False])),
         language=draw(st.sampled_from(["en", "en", "en", "fr"])),
     )
