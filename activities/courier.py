@@ -100,7 +100,7 @@ class Courier:
         if message.kind == UPDATE:
             _log.warning("a message of %s is not brought up to date: %s", message.incident, why)
             return Receipt(key=message.key, via=message.channel, detail=f"not brought up to date: {why}")
-        _log.error("a notice of %s goes to the log: %s", message.incident, why)
+        _log.log(logging.INFO if silent else logging.ERROR, "a notice of %s goes to the log: %s", message.incident, why)
         return await self.fall_back(message, why)
 
     async def send(self, message: Message) -> Receipt:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,6 +30,9 @@ BROKEN = ("broke off", "refused")
 """How the sentence about a round begins that did not come to its end."""
 LONG_ENOUGH = 24
 """Characters of a secret that nobody guesses."""
+
+ALIKE: Final = frozenset({"mail", "slack"})
+"""Kinds whose deliveries do not tell a customer from one of the team."""
 
 
 async def source(home: Home, shelf: Shelf, path: Path, web: str) -> list[Finding]:
@@ -65,11 +69,14 @@ def _secrets(home: Home, told: Source) -> tuple[SourceSecrets, list[Finding]]:
     line, file = partial(Finding, told.name, "secrets"), file_of(home.state)
     how = f"`pactkeeper connect rotate {told.name}` adds one"
     if not file.exists():
-        return SourceSecrets(), [line("failure", f"there is no {file}", how)]
+        put = "put that file back, with all its secrets; what runs goes on with what it read before"
+        return SourceSecrets(), [line("failure", f"there is no {file}", put)]
     try:
         kept = read(file).sources.get(told.name) or SourceSecrets()
     except HookSettingError as error:
-        return SourceSecrets(), [line("failure", str(error), "mend that file; until then nothing is taken")]
+        return SourceSecrets(), [
+            line("failure", str(error), "mend that file; what runs goes on with what it read before")
+        ]
     number = len(kept.secrets)
     if not number:
         return kept, [line("failure", f"{file} has none under sources.{told.name}", how)]
@@ -119,12 +126,20 @@ async def api(told: Source, kept: SourceSecrets) -> list[Finding]:
 
 
 def unnamed(told: Source) -> list[Finding]:
-    """Whether assignees are to be written back, and nobody is named there."""
-    if told.agents or "assignee" not in told.writes:
-        return []
-    says = "`writes` names assignees, and `agents` nobody, so that none is ever written"
+    """What its file should name and does not: whom and what to write back, and who is one of us where nothing else tells."""
+    found = []
     do = f"list the team's members under `agents` in its file, as {_page(told.kind)} shows"
-    return [Finding(told.name, "agents", "warning", says, do)]
+    if not told.agents and "assignee" in told.writes:
+        says = "`writes` names assignees, and `agents` nobody, so that none is ever written"
+        found.append(Finding(told.name, "agents", "warning", says, do))
+    elif not told.agents and told.kind in ALIKE:
+        says = "`agents` names nobody, so that whoever writes counts as a customer, your own people too"
+        found.append(Finding(told.name, "agents", "warning", says, do))
+    if not told.priorities and "priority" in told.writes:
+        says = "`writes` names priorities, and `priorities` none, so that none is ever written"
+        do = f"list its priorities under `priorities` in its file, as {_page(told.kind)} shows"
+        found.append(Finding(told.name, "writes", "warning", says, do))
+    return found
 
 
 def _give(seconds: float) -> timedelta:

@@ -40,6 +40,11 @@ def test_assignees_that_nobody_could_be_are_told() -> None:
     (line,) = doctor_sources.unnamed(source)
     assert (line.what, line.state, "docs/sources/jira.md" in line.do) == ("agents", "warning", True)
     assert doctor_sources.unnamed(source.model_copy(update={"agents": {"1": "dana"}})) == []
+    mute = source.model_copy(update={"agents": {"1": "dana"}, "writes": ("priority",)})
+    assert [one.what for one in doctor_sources.unnamed(mute)] == ["writes"]
+    assert doctor_sources.unnamed(mute.model_copy(update={"priorities": {"1": "P1"}})) == []
+    (line,) = doctor_sources.unnamed(Source(name="inbox", kind="mail"))
+    assert "your own people too" in line.says
     assert doctor_sources.unnamed(source.model_copy(update={"writes": ("notes",)})) == []
 
 

@@ -98,5 +98,9 @@ async def _found(
     if not prepared(home):
         return [], 0, 0
     async with recorded(home) as kept:
-        found = await DeliveryStore(kept.engine).recent(limit, source=source, outcome=outcome, ticket=ticket)
+        log = DeliveryStore(kept.engine)
+        found = await log.recent(limit, source=source, outcome=outcome, ticket=ticket)
+        if not found and ticket and "/" in ticket and source is None:  # as lists of incidents call it: SOURCE/TICKET
+            of, _, own = ticket.removeprefix("incident/").partition("/")
+            found = await log.recent(limit, source=of, outcome=outcome, ticket=own)
         return found, await DeadLetterStore(kept.engine).waiting(), await Spool(kept.engine).count()

@@ -22,11 +22,11 @@ def sources(json: Json = False) -> None:
     Example: pactkeeper sources
     """
     now = datetime.now(UTC)
-    found = asyncio.run(_found(Home.here(), now))
+    found, broken = asyncio.run(_found(Home.here(), now))
     if json:
         terminal.as_json([asdict(one) for one in found])
         return
-    if not found:
+    if not found and not broken:
         terminal.show("No source is connected; `pactkeeper connect` shows how.")
         return
     made = terminal.table("source", "kind", "heard (UTC)", "", "read by API", "last 24 h", "waiting", "dead letters")
@@ -45,9 +45,8 @@ def sources(json: Json = False) -> None:
             ),
         )
     terminal.show(made)
-    for one in found:
-        if one.alarm:
-            terminal.show(Text(f"✗ {one.alarm}", style="bold red"))
+    for said in (*broken, *(one.alarm for one in found if one.alarm)):
+        terminal.show(Text(f"✗ {said}", style="bold red"))
 
 
 def health(one: "SourceLine", now: datetime) -> Text:
@@ -72,13 +71,15 @@ def _whole(at: datetime | None) -> datetime | None:
     return None if at is None else at.replace(microsecond=0)
 
 
-async def _found(home: Home, now: datetime) -> "list[SourceLine]":
+async def _found(home: Home, now: datetime) -> "tuple[list[SourceLine], list[str]]":
+    """Each source, and what is wrong with the files that can't be read."""
     from activities.policies import Policies
     from starter.kept import recorded
     from starter.source_rows import lines, source_lines
 
-    connected = Policies().shelf.sources()
+    connected, unread = Policies().shelf.usable_sources()
+    broken = [error.sentences[0] for error in unread.values()]
     if not prepared(home):
-        return lines(connected, {}, {}, {}, now)
+        return lines(connected, {}, {}, {}, now), broken
     async with recorded(home) as kept:
-        return await source_lines(kept.engine, connected, now)
+        return await source_lines(kept.engine, connected, now), broken
