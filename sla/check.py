@@ -1,6 +1,6 @@
 """What is suspicious in a valid policy: promises nobody gave, steps that never fire, contacts beyond the bounds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from difflib import get_close_matches
@@ -13,6 +13,7 @@ from sla.errors import BeyondHorizon
 from sla.hours import DAY, WEEKDAYS, parse_day
 from sla.playbook import LadderStep, Playbook
 from sla.policy import Contract
+from sla.source import Source
 from sla.timetable import Timetable
 
 
@@ -23,6 +24,19 @@ class Doubt:
     path: tuple[str | int, ...]
     sentence: str
     severity: Literal["error", "warning"] = "warning"
+
+
+def source_doubts(source: Source, members: Collection[str], priorities: Collection[str]) -> Iterator[Doubt]:
+    """What a source's file names and nobody knows: members of no team, priorities of no contract."""
+    for theirs, ours in source.agents.items():
+        if members and ours not in members:
+            said = f"agents.{theirs} is {ours!r}, who is in no team; write one of: {', '.join(sorted(members))}"
+            yield Doubt(("agents", theirs), said)
+    for theirs, ours in source.priorities.items():
+        if priorities and ours not in priorities:
+            known = ", ".join(sorted(priorities))
+            said = f"priorities.{theirs} is {ours!r}, which is a priority of no contract; write one of: {known}"
+            yield Doubt(("priorities", theirs), said)
 
 
 def contract_doubts(contract: Contract, first: date) -> Iterator[Doubt]:

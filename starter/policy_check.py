@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from records.policy_faults import Fault
 from records.shelf import MODELS, Kind, PolicyFileError, Sheet, Shelf, claims, shown
 from records.yaml_lines import YamlError, read
-from sla.check import Doubt, contract_doubts, customer_doubts, ladder_doubts
+from sla.check import Doubt, contract_doubts, customer_doubts, ladder_doubts, source_doubts
 from sla.coverage import Coverage
 from sla.customer import Customer
 from sla.playbook import Playbook
@@ -137,6 +137,16 @@ class _Check:
         elif source.url is None and source.writes:
             said = "writes names what to write back, and there is no url to write to; add `url:`, or take writes out"
             self._fault(Fault(sheet.file, sheet.document.line(("writes",)), said))
+        self._doubts(sheet, source_doubts(source, self._members(), {p for c in self._known() for p in c.priorities}))
+
+    def _known(self) -> list[Contract]:
+        """Every contract of the shelf, and of the files."""
+        return [sheet.model for sheet in {**self._shelved(), **self.contracts}.values()]
+
+    def _members(self) -> set[str]:
+        """The members of every team."""
+        teams = {**self._named(self.shelf.team_sheet, self._names("team")), **self.teams}
+        return {member for sheet in teams.values() for member in sheet.model.members}
 
     def _take(self, path: Path) -> None:
         if not path.is_file():

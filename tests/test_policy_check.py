@@ -449,3 +449,17 @@ def test_two_files_of_one_name_are_an_error(root: Path) -> None:
     (found,) = check_files([root / "contracts/tromzo.yaml", copy], Shelf(root), TODAY)
     assert (found.file, found.severity) == (str(copy), "error")
     assert found.message.startswith('name is "tromzo", as in ')
+
+
+def test_a_source_that_names_who_and_what_nobody_knows_is_told_of(tmp_path: Path) -> None:
+    """A ticket would become somebody's who is in no team, and every priority the most urgent."""
+    file = tmp_path / "desk.yaml"
+    file.write_text(
+        'name: desk\nkind: zendesk\nagents: {"1": dana, "2": alex}\npriorities: {urgent: P1, low: P9}\n',
+        encoding="utf-8",
+    )
+    found = [str(one) for one in check_files([file], Shelf())]
+    assert len(found) == 2
+    assert ":3: " in found[0]
+    assert "agents.2 is 'alex', who is in no team; write one of: dana," in found[0]
+    assert "priorities.low is 'P9', which is a priority of no contract; write one of: P1," in found[1]
