@@ -206,7 +206,10 @@ def walk_line(words: Sequence[tuple[int, Word]], line: ContractLine, contract: C
                 since = now if ends and word.get("line") == line.id else max(now, covered)
                 if reference in paid_ahead:
                     paid_ahead.remove(reference)
-                elif since < ALWAYS and not any((d.reference, d.ends_contract) == (reference, ends) for d in debts):
+                elif (
+                    since < ALWAYS
+                    and not any((d.reference, d.ends_contract) == (reference, ends) and d.since <= since for d in debts)
+                ):  # one that names this very line counts at once, though another waits for the end of what was paid ahead
                     graced = since if ends or terms.grace is None else hours.later(since, str(terms.grace))
                     debts.append(Debt(reference, since, graced, ends))
                     marks |= {mark for mark in (since, graced) if mark > now}
