@@ -313,7 +313,7 @@ async def test_a_delivery_of_very_many_tickets_is_answered_in_time_while_tempora
     monkeypatch.setattr(source_hooks, "PATIENCE", 0.1)
 
     async def slow() -> None:
-        await asyncio.sleep(30)
+        await asyncio.sleep(30)  # never waited for: it is given up
 
     monkeypatch.setattr(desk.door, "ready", slow)
     async with asyncio.timeout(10):
